@@ -1,0 +1,84 @@
+"""create_app(): the service, wired.
+
+`gunicorn app:app`, `flask --app app` and `python app.py` all serve it; importing this module opens nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any, cast
+
+from flask import Flask
+
+import db
+from config import PROJECT_ROOT, Config
+from columns.copy import ColumnarCopy
+from routes import register_blueprints
+from services.cache import open_cache
+from services.context import Context
+from services.ingest.commit import GroupCommitter
+from stores.base import Store, StoreUnavailable
+
+_logger = logging.getLogger("apptracker.app")
+
+
+def create_app(config: Config | None = None, *, store: Store | None = None) -> Flask:
+    """The service over `store`, by default the one that the settings name.
+
+    Called in each worker after the fork. A store that is away does not stop it: /health/ready tells, and the
+    adapter makes its tables and indexes at the first operation that succeeds.
+    """
+    config = config or Config.load_or_exit()
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    app = Flask("apptracker", root_path=str(PROJECT_ROOT), static_folder=None)
+    app.config["SECRET_KEY"] = config.secret_key
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
+    register_blueprints(app)
+    return app
+
+
+def open_context(config: Config, store: Store) -> Context:
+    """What one process has open, the report engine's share of the host's memory and threads included."""
+    try:
+        store.ensure_ready()
+    except StoreUnavailable:
+        _logger.warning("The store is not available yet", exc_info=True)
+    return Context(
+        config=config,
+        store=store,
+        cache=open_cache(config, db.open_redis(config)),
+        committer=GroupCommitter(
+            store, max_queued_events=config.ingest_queue_events, max_batch_events=config.max_batch_events
+        ),
+        copy=ColumnarCopy(
+            store,
+            config.data_dir / "columns",
+            memory_limit_bytes=config.report_memory_mb * 1024 * 1024 // config.workers,
+            threads=config.report_threads,
+            seal_events=config.seal_events,
+            segment_events=config.segment_events,
+        ),
+    )
+
+
+def close_app(app: Flask) -> None:
+    """Close what `create_app` opened. No request may be running."""
+    context = cast(Context, app.extensions["apptracker"])
+    context.copy.close()
+    context.store.close()
+
+
+def __getattr__(name: str) -> Any:
+    """`app.app`, made when it is first asked for."""
+    if name == "app":
+        globals()["app"] = create_app()
+        return globals()["app"]
+    raise AttributeError(name)
+
+
+if __name__ == "__main__":
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "app:app"]
+    os.execv(sys.executable, gunicorn)  # noqa: S606

@@ -1,0 +1,284 @@
+"""The columnar copy of each project on this host: exact and fresh snapshots, and queries on them.
+
+A snapshot holds every event that was acknowledged before it was asked for: the segments in force plus the tail, which
+is read from the store. Reports run on a snapshot; its `revision` changes whenever its events do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from columns.engine import Engine
+from columns.manifest import (
+    Manifest,
+    Segment,
+    delete_copy,
+    delete_unused_files,
+    fetch_manifest_version,
+    load_manifest,
+    lock_copy,
+    save_manifest,
+)
+from columns.sealer import Sealer, extend_copy
+from columns.tail import Tail, resolve_persons
+from services.clock import fetch_now_ms
+from stores.base import Store
+
+if TYPE_CHECKING:
+    import pyarrow
+
+MAX_PROJECTS_IN_MEMORY = 200
+STREAM_ROWS = 10_000
+MAX_TAIL_RATIO = 4
+"""A tail of more than so many times `seal_events` is not read into memory: it is sealed first."""
+
+
+class CopyBehind(Exception):
+    """The copy is being extended and does not hold all events yet; `ready_ratio` of them (0..1) it does."""
+
+    def __init__(self, ready_ratio: float) -> None:
+        super().__init__(f"{ready_ratio:.0%} of the events are in the columnar copy")
+        self.ready_ratio = ready_ratio
+
+
+class CopyChanged(Exception):
+    """The files of a snapshot are gone, as after an erasure: take a new snapshot."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A project's events at one moment. Immutable; `tail` and `patch` are Arrow tables."""
+
+    revision: str
+    count: int
+    directory: Path
+    segments: tuple[Segment, ...]
+    tail: pyarrow.Table | None
+    patch: pyarrow.Table | None
+
+
+@dataclass
+class _Project:
+    """What this process remembers of one project's copy."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    version: tuple[int, int] | None = None
+    manifest: Manifest = field(default_factory=Manifest)
+    tail: Tail = field(default_factory=Tail)
+    snapshot: Snapshot | None = None
+
+
+class ColumnarCopy:
+    """The copies of all projects under one folder of this host, shared by its processes."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Path,
+        *,
+        memory_limit_bytes: int,
+        threads: int,
+        seal_events: int = 50_000,
+        segment_events: int = 1_000_000,
+        clock: Callable[[], int] = fetch_now_ms,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._engine = Engine(directory, memory_limit_bytes=memory_limit_bytes, threads=threads)
+        self._seal_events = seal_events
+        self._segment_events = segment_events
+        self._clock = clock
+        self._start_sealing: Callable[[str, int], None] | None = None
+        self._projects: OrderedDict[str, _Project] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def delegate_sealing(self, start_sealing: Callable[[str, int], None]) -> None:
+        """From now on have copies extended by `start_sealing(project_key, epoch)`, which returns at once; until then,
+        and without it, whoever asks for a snapshot waits while this process does it."""
+        self._start_sealing = start_sealing
+
+    def fetch_revision(self, project_key: str, *, epoch: int) -> str:
+        """Names the project's events as they are now: two equal revisions are the same events, on every host.
+        Costs one count in the store. Raises StoreUnavailable."""
+        project = self._find(project_key)
+        with project.lock:
+            self._load_manifest(project, project_key, epoch)
+            stored = self._store.count(project_key, project.tail.position)
+            return build_revision(project.manifest, project.tail.settled_count + stored)
+
+    def fetch_snapshot(self, project_key: str, *, epoch: int) -> Snapshot:
+        """The project's events, every one acknowledged before the call. `epoch` is the project's data epoch: a copy of an
+        older one is thrown away. Raises CopyBehind, StoreUnavailable."""
+        project = self._find(project_key)
+        with project.lock:
+            self._load_manifest(project, project_key, epoch)
+            stored = self._seal_long_tail(project, project_key, epoch)
+            if stored != len(project.tail.young):
+                project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
+                project.snapshot = None
+            if project.snapshot is None:
+                project.snapshot = self._build_snapshot(project_key, project)
+            if project.tail.count >= self._seal_events and self._start_sealing is not None:
+                self._start_sealing(project_key, epoch)
+            return project.snapshot
+
+    def query(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Rows of a query over `relation.build_events_sql` of the same snapshot. Raises CopyChanged."""
+        return list(self.stream(snapshot, sql, parameters))
+
+    def stream(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Like `query`, a few rows in memory at a time."""
+        import duckdb
+
+        tables = {"tail": snapshot.tail, "patch": snapshot.patch}
+        with self._engine.open_cursor({name: table for name, table in tables.items() if table is not None}) as cursor:
+            try:
+                cursor.execute(sql, parameters)
+                while rows := cursor.fetchmany(STREAM_ROWS):
+                    yield from rows
+            except duckdb.IOException as exc:
+                raise CopyChanged("a file of the columnar copy is gone or unreadable") from exc
+
+    def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
+        """Turn settled events into segments, `seal_events` at least (`force`: however few); merge, audit, clean up.
+        Without `wait` nothing is done when another process is at it."""
+        directory = self._directory / project_key
+        with lock_copy(self._lock_path(project_key), wait=wait) as is_locked:
+            if not is_locked:
+                return
+            manifest, now_ms = self._load_locked(directory, epoch), self._clock()
+            sealer = self._sealer(project_key)
+            audited = sealer.audit(manifest, now_ms=now_ms)
+            if audited != manifest:
+                self._publish(directory, audited)
+            least = 1 if force else self._seal_events
+            for audited in extend_copy(sealer, audited, now_ms=now_ms, min_events=least):
+                self._publish(directory, audited)
+            delete_unused_files(directory, audited)
+
+    def merge(self, project_key: str, *, force: bool = False) -> None:
+        """Merge small segments where there are enough (`force`: all segments into one)."""
+        directory = self._directory / project_key
+        with lock_copy(self._lock_path(project_key)):
+            manifest = load_manifest(directory)
+            merged = self._sealer(project_key).merge(manifest, now_ms=self._clock(), force=force)
+            if merged != manifest:
+                self._publish(directory, merged)
+
+    def audit(self, project_key: str) -> bool:
+        """Compare every segment with the store; False if one disagreed and is sealed anew on the next use."""
+        directory = self._directory / project_key
+        with lock_copy(self._lock_path(project_key)):
+            manifest = load_manifest(directory)
+            audited = self._sealer(project_key).audit(manifest, now_ms=self._clock(), force=True)
+            if audited != manifest:
+                self._publish(directory, audited)
+            return audited.position == manifest.position
+
+    def count_unsealed(self, project_key: str) -> int:
+        """How many of the project's events are in no segment yet."""
+        return self._store.count(project_key, load_manifest(self._directory / project_key).position)
+
+    def forget(self, project_key: str) -> None:
+        """Delete the project's copy from this host and from this process's memory."""
+        self.forget_memory(project_key)
+        with lock_copy(self._lock_path(project_key)):
+            delete_copy(self._directory / project_key)
+
+    def forget_memory(self, project_key: str | None = None) -> None:
+        """Drop what this process remembers of a project (None: of all); it is read again when next needed."""
+        with self._lock:
+            if project_key is None:
+                self._projects.clear()
+            else:
+                self._projects.pop(project_key, None)
+
+    def list_copied_projects(self) -> list[str]:
+        """Keys of the projects that have a copy on this host."""
+        return sorted(path.parent.name for path in self._directory.glob("*/manifest.json"))
+
+    def close(self) -> None:
+        """Close the report engine and drop all memory."""
+        self.forget_memory()
+        self._engine.close()
+
+    def _find(self, project_key: str) -> _Project:
+        with self._lock:
+            project = self._projects.setdefault(project_key, _Project())
+            self._projects.move_to_end(project_key)
+            while len(self._projects) > MAX_PROJECTS_IN_MEMORY:
+                self._projects.popitem(last=False)
+            return project
+
+    def _sealer(self, project_key: str) -> Sealer:
+        return Sealer(self._store, self._engine, self._directory / project_key, project_key, self._segment_events)
+
+    def _lock_path(self, project_key: str) -> Path:
+        return self._directory / ".locks" / project_key
+
+    def _load_manifest(self, project: _Project, project_key: str, epoch: int) -> None:
+        directory = self._directory / project_key
+        version = fetch_manifest_version(directory)
+        if version == project.version and project.manifest.epoch >= epoch:
+            return
+        old_epoch, project.manifest = project.manifest.epoch, load_manifest(directory)
+        if project.manifest.epoch < epoch:
+            with lock_copy(self._lock_path(project_key)):
+                project.manifest = self._load_locked(directory, epoch)
+            version = fetch_manifest_version(directory)
+        if project.manifest.epoch != old_epoch:
+            project.tail = Tail()
+        project.version = version
+        project.snapshot = None
+        project.tail.trim(project.manifest.position)
+
+    def _load_locked(self, directory: Path, epoch: int) -> Manifest:
+        """The manifest in force, under the copy's lock; a copy of an older epoch is deleted first."""
+        manifest = load_manifest(directory)
+        if manifest.epoch >= epoch:
+            return manifest
+        delete_copy(directory)
+        manifest = Manifest(epoch=epoch)
+        self._publish(directory, manifest)
+        return manifest
+
+    def _publish(self, directory: Path, manifest: Manifest) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        save_manifest(directory, manifest)
+
+    def _seal_long_tail(self, project: _Project, project_key: str, epoch: int) -> int:
+        """How many events the store has from the tail's position on; a tail too long for memory is sealed before."""
+        stored = self._store.count(project_key, project.tail.position)
+        unsealed = project.tail.settled_count + stored
+        if unsealed <= MAX_TAIL_RATIO * self._seal_events:
+            return stored
+        if self._start_sealing is not None:
+            self._start_sealing(project_key, epoch)
+            raise CopyBehind(project.manifest.count / (project.manifest.count + unsealed))
+        self.seal(project_key, epoch=epoch)
+        self._load_manifest(project, project_key, epoch)
+        return self._store.count(project_key, project.tail.position)
+
+    def _build_snapshot(self, project_key: str, project: _Project) -> Snapshot:
+        directory, manifest = self._directory / project_key, project.manifest
+        tail, patch = None, None
+        if project.tail.count:
+            tail, patch = resolve_persons(self._engine, directory, manifest, project.tail.build_table())
+        elif manifest.patch_file:
+            empty = Tail().build_table()
+            tail, patch = resolve_persons(self._engine, directory, manifest, empty)
+        return Snapshot(
+            revision=build_revision(manifest, project.tail.count), count=manifest.count + project.tail.count, directory=directory, segments=manifest.segments,
+            tail=tail if tail is not None and tail.num_rows else None,
+            patch=patch if patch is not None and patch.num_rows else None,
+        )  # fmt: skip
+
+
+def build_revision(manifest: Manifest, tail_count: int) -> str:
+    """Data epoch and number of events: within an epoch events are only added, so equal numbers are equal events."""
+    return f"{manifest.epoch}.{manifest.count + tail_count}"

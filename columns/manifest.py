@@ -1,0 +1,149 @@
+"""Which segments of a project's copy are in force: one JSON file, replaced atomically.
+
+A reader that holds an older manifest may go on reading its segments: files that no manifest names any more are
+deleted only after `GRACE_SECONDS` (at once when data was erased).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+LAYOUT_VERSION = 1
+"""Raised when segments are written differently; a copy of another layout is rebuilt."""
+GRACE_SECONDS = 600.0
+MANIFEST_NAME = "manifest.json"
+
+
+class PathStats(msgspec.Struct, frozen=True):
+    """A metadata path in a segment: how many events have it, and in which kinds (`columns.properties.KINDS`)."""
+
+    count: int
+    kinds: tuple[str, ...]
+    is_column: bool = False
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One Parquet file: the events with `start <= position < stop`, sorted by time."""
+
+    file: str
+    start: int
+    stop: int
+    count: int
+    min_ms: int | None
+    """Time of the earliest event with a valid one; None: it has none."""
+    max_ms: int | None
+    paths: dict[str, PathStats]
+    """JSON pointer -> stats, for at most `columns.paths.MAX_LISTED_PATHS`."""
+    has_all_paths: bool
+    """True: a path that is not in `paths` is in no event of the segment."""
+    sealed_at_ms: int
+    is_audited: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The copy of one project, without its tail."""
+
+    epoch: int = 0
+    position: int = 0
+    """Where the last segment stops; events from here on are the tail."""
+    segments: tuple[Segment, ...] = ()
+    identity_file: str | None = None
+    """(anon_key, user_id, user_key, first_at): who an anonymousId turned out to be, from all segments."""
+    patch_file: str | None = None
+    """(anon_key, person_key): persons learnt after the segment that holds them was written."""
+    sequence: int = 0
+    layout_version: int = LAYOUT_VERSION
+
+    @property
+    def count(self) -> int:
+        """Events in all segments."""
+        return sum(segment.count for segment in self.segments)
+
+
+def load_manifest(directory: Path) -> Manifest:
+    """The manifest in force; an empty one where there is none, or one of another layout."""
+    try:
+        manifest = msgspec.json.decode((directory / MANIFEST_NAME).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return Manifest()
+    except msgspec.MsgspecError:
+        return Manifest()
+    return manifest if manifest.layout_version == LAYOUT_VERSION else Manifest()
+
+
+def fetch_manifest_version(directory: Path) -> tuple[int, int]:
+    """Changes whenever the manifest is replaced."""
+    try:
+        status = (directory / MANIFEST_NAME).stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (status.st_ino, status.st_mtime_ns)
+
+
+def save_manifest(directory: Path, manifest: Manifest) -> None:
+    """Put a manifest in force. The files it names must be on disk already."""
+    write_durably(directory / MANIFEST_NAME, msgspec.json.encode(manifest))
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write beside, fsync, rename, fsync the folder: after a crash the old or the new file is there, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    publish_file(beside, path)
+
+
+def publish_file(written: Path, path: Path) -> None:
+    """Give a completely written file its name, durably."""
+    descriptor = os.open(written, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    written.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(directory: Path) -> None:
+    """fsync of a folder: renames in it survive a crash."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def delete_unused_files(directory: Path, manifest: Manifest, *, grace_seconds: float = GRACE_SECONDS) -> None:
+    """Delete Parquet files that the manifest does not name and that are older than the grace period."""
+    used = {segment.file for segment in manifest.segments} | {manifest.identity_file, manifest.patch_file}
+    for path in directory.glob("*.parquet*"):
+        if path.name not in used and time.time() - path.stat().st_mtime >= grace_seconds:
+            path.unlink(missing_ok=True)
+
+
+def delete_copy(directory: Path) -> None:
+    """Delete a project's whole copy at once."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def lock_copy(lock_path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the host's lock on a copy; yields False, without the lock, when `wait` is False and another holds it."""
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with lock_path.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -1,0 +1,101 @@
+"""Which metadata paths a set of events has, and which deserve a column of their own.
+
+Measured on 10 million events: a filter on a path with its own column takes 25 ms, read from the JSON text 0.9 s;
+DuckDB's VARIANT took 25 ms for top-level keys, but 3.5 s for nested ones and 2.4 s for keys that no event has, and
+it refuses some JSON that clients do send (empty keys, integers beyond 64 bits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from columns.manifest import PathStats
+from columns.properties import build_pointer
+
+MAX_COLUMNS: Final = 100
+MIN_COLUMN_RATIO: Final = 0.001
+MAX_LISTED_PATHS: Final = 2000
+MAX_COUNTED_PATHS: Final = 50_000
+
+COLUMN_KINDS: Final = frozenset({"text", "number", "boolean"})
+
+
+class PathCounter:
+    """Counts the metadata paths of a stream of events. Lists are leaves; nulls are absent."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, ...], dict[str, int]] = {}
+        self._is_complete = True
+        self._decode = msgspec.json.Decoder().decode
+
+    def add(self, metadata: str) -> None:
+        """Count the paths of one event's metadata, JSON object text."""
+        self._walk((), self._decode(metadata))
+
+    def _walk(self, parent: tuple[str, ...], fields: dict[str, Any]) -> None:
+        for key, value in fields.items():
+            if value is None:
+                continue
+            path = (*parent, key)
+            kind = find_kind(value)
+            counts = self._counts.get(path)
+            if counts is None:
+                if len(self._counts) >= MAX_COUNTED_PATHS:
+                    self._is_complete = False
+                    continue
+                counts = self._counts[path] = {}
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind == "other" and isinstance(value, dict):
+                self._walk(path, value)
+
+    def build_stats(self) -> tuple[dict[str, PathStats], bool]:
+        """JSON pointer -> stats of the paths met, and whether those are all."""
+        stats = {
+            build_pointer(path): PathStats(sum(kinds.values()), tuple(sorted(kinds)))
+            for path, kinds in self._counts.items()
+        }
+        return stats, self._is_complete
+
+
+def find_kind(value: Any) -> str:
+    """The kind (`columns.properties.KINDS`) of a JSON value that is not null."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "other"
+
+
+def merge_stats(all_stats: Iterable[dict[str, PathStats]]) -> dict[str, PathStats]:
+    """Stats of the events of several segments together."""
+    merged: dict[str, PathStats] = {}
+    for stats in all_stats:
+        for pointer, stat in stats.items():
+            old = merged.get(pointer)
+            kinds = set(stat.kinds) | set(old.kinds if old else ())
+            merged[pointer] = PathStats(stat.count + (old.count if old else 0), tuple(sorted(kinds)))
+    return merged
+
+
+def choose_columns(
+    stats: dict[str, PathStats], has_all_paths: bool, event_count: int
+) -> tuple[dict[str, PathStats], bool]:
+    """The paths a segment lists, those marked that get a column, and whether the list is complete.
+
+    A column is worth it for a path that at least 0.1 % of the events have and that never holds a list or object.
+    """
+    ranked = sorted(stats.items(), key=lambda item: (-item[1].count, item[0]))
+    has_all_paths = has_all_paths and len(ranked) <= MAX_LISTED_PATHS
+    columns_left, chosen = MAX_COLUMNS, {}
+    for pointer, stat in ranked[:MAX_LISTED_PATHS]:
+        is_column = (
+            columns_left > 0 and COLUMN_KINDS.issuperset(stat.kinds) and stat.count >= MIN_COLUMN_RATIO * event_count
+        )
+        columns_left -= is_column
+        chosen[pointer] = PathStats(stat.count, stat.kinds, is_column)
+    return chosen, has_all_paths

@@ -1,0 +1,229 @@
+"""Turns settled events into segments, merges small segments, audits them against the store.
+
+One sealer per copy at a time, on this host (`manifest.lock_copy`); every function here is called with that lock held.
+A crash at any point leaves the manifest in force and, at worst, a file that no manifest names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from columns.engine import Engine
+from columns.manifest import Manifest, PathStats, Segment
+from columns.paths import PathCounter, choose_columns, merge_stats
+from columns.properties import Parameters
+from columns.writer import (
+    ROW_COLUMNS,
+    build_identity_sql,
+    build_links_sql,
+    build_row_table,
+    build_rows_sql,
+    copy_to_parquet,
+    read_file,
+    read_identity,
+    write_segment,
+)
+from stores.base import ArrivalRow, Store
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow
+
+MERGE_RUN: Final = 8
+"""So many neighbouring segments of one size class become one: each event is rewritten once per class."""
+SCAN_EVENTS: Final = 20_000
+AUDIT_AFTER_MS: Final = 60_000
+"""A write that surfaced late (its host stalled longer than the settle window) has surfaced by then."""
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """What sealing a project's copy needs."""
+
+    store: Store
+    engine: Engine
+    directory: Path
+    project_key: str
+    segment_events: int
+
+    def seal(self, manifest: Manifest, *, now_ms: int, max_events: int | None = None) -> Manifest:
+        """Append one segment of the oldest settled events that are in none; the manifest unchanged where there are none.
+
+        A segment holds `segment_events` (or `max_events`), or more where many events share its last position.
+        """
+        settled = self.store.settled_position(self.project_key, now_ms=now_ms)
+        limit = max_events or self.segment_events
+        rows = take_rows(self.store.scan(self.project_key, manifest.position, settled, batch_size=SCAN_EVENTS), limit)
+        loaded = load_rows(rows)
+        if loaded is None:
+            return manifest
+        table, paths, has_all_paths, last_position = loaded
+        stop = settled if table.num_rows < limit else last_position + 1
+        segment = Segment(
+            file=f"segment-{manifest.sequence + 1:08d}.parquet", start=manifest.position, stop=stop,
+            count=table.num_rows, min_ms=None, max_ms=None, paths=paths, has_all_paths=has_all_paths, sealed_at_ms=now_ms,
+        )  # fmt: skip
+        with self.engine.open_cursor({"arrived": table}) as cursor:
+            rows_sql = build_rows_sql("arrived")
+            sealed = self._publish(cursor, manifest, manifest.segments, segment, rows_sql, Parameters())
+        return msgspec.structs.replace(sealed, position=stop)
+
+    def merge(self, manifest: Manifest, *, now_ms: int, force: bool = False) -> Manifest:
+        """Replace a run of small neighbouring segments by one (`force`: all segments); unchanged where there is no run."""
+        run = (0, len(manifest.segments)) if force else find_merge_run(manifest.segments, self.segment_events)
+        if run is None or run[1] - run[0] < 2:
+            return manifest
+        old = manifest.segments[run[0] : run[1]]
+        count = sum(segment.count for segment in old)
+        paths, has_all_paths = choose_columns(
+            merge_stats(segment.paths for segment in old), all(segment.has_all_paths for segment in old), count
+        )
+        merged = Segment(
+            file=f"segment-{manifest.sequence + 1:08d}.parquet", start=old[0].start, stop=old[-1].stop, count=count,
+            min_ms=None, max_ms=None, paths=paths, has_all_paths=has_all_paths, sealed_at_ms=now_ms,
+            is_audited=all(segment.is_audited for segment in old),
+        )  # fmt: skip
+        parameters = Parameters()
+        files = parameters.bind([str(self.directory / segment.file) for segment in old])
+        source = f"SELECT {', '.join(ROW_COLUMNS)} FROM read_parquet({files}, union_by_name = true)"
+        kept = (manifest.segments[: run[0]], manifest.segments[run[1] :])
+        with self.engine.open_cursor() as cursor:
+            return self._publish(cursor, manifest, kept[0], merged, source, parameters, after=kept[1])
+
+    def audit(self, manifest: Manifest, *, now_ms: int, force: bool = False) -> Manifest:
+        """Compare each segment, once, with a count in the store; a segment that disagrees is cut off with all after it,
+        to be sealed again. `force`: also segments that are young or were audited before."""
+        for number, segment in enumerate(manifest.segments):
+            if not force and (segment.is_audited or segment.sealed_at_ms + AUDIT_AFTER_MS > now_ms):
+                continue
+            if self.store.count(self.project_key, segment.start, segment.stop) != segment.count:
+                return self._cut(manifest, number)
+            audited = msgspec.structs.replace(segment, is_audited=True)
+            segments = (*manifest.segments[:number], audited, *manifest.segments[number + 1 :])
+            manifest = msgspec.structs.replace(manifest, segments=segments)
+        return manifest
+
+    def _cut(self, manifest: Manifest, number: int) -> Manifest:
+        """Drop the segment of that number and all later ones. The links of dropped segments stay in the identity file:
+        events are never changed, so they hold, and sealing the same events again adds the same links."""
+        return msgspec.structs.replace(
+            manifest, segments=manifest.segments[:number], position=manifest.segments[number].start
+        )
+
+    def _publish(
+        self, cursor: duckdb.DuckDBPyConnection, manifest: Manifest, before: tuple[Segment, ...], segment: Segment,
+        rows_sql: str, parameters: Parameters, *, after: tuple[Segment, ...] = (),
+    ) -> Manifest:  # fmt: skip
+        """Write a segment between others, with the identity and patch files that follow from it."""
+        sequence = manifest.sequence + 1
+        identity_file = f"identity-{sequence:08d}.parquet"
+        patch_file = f"patch-{sequence:08d}.parquet"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        old_identity = read_identity(self.directory, manifest)
+        links = f"SELECT anon_key, user_id, first_at FROM {old_identity} UNION ALL " + (
+            f"SELECT anon_key, user_id, first_at FROM ({build_links_sql(f'({rows_sql})')})"
+        )
+        copy_to_parquet(cursor, build_identity_sql(links), parameters, self.directory / identity_file)
+        identity = read_file(self.directory, identity_file)
+        patched = self._write_patch(cursor, manifest, (*before, *after), identity, patch_file)
+        write_segment(
+            cursor, self.directory / segment.file, relation=rows_sql, parameters=parameters,
+            identity_relation=identity, paths=segment.paths,
+        )  # fmt: skip
+        bounds = cursor.execute(
+            "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM read_parquet($v0)",
+            {"v0": [str(self.directory / segment.file)]},
+        ).fetchone()
+        min_ms, max_ms = bounds if bounds else (None, None)
+        written = msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms)
+        return msgspec.structs.replace(
+            manifest, segments=(*before, written, *after), identity_file=identity_file,
+            patch_file=patch_file if patched else None, sequence=sequence,
+        )  # fmt: skip
+
+    def _write_patch(
+        self, cursor: duckdb.DuckDBPyConnection, manifest: Manifest, kept: tuple[Segment, ...], identity: str, patch_file: str
+    ) -> int:
+        """Persons of anonymous events in kept segments whose person is now another than the one written; how many."""
+        if not kept:
+            return 0
+        parameters = Parameters()
+        files = parameters.bind([str(self.directory / segment.file) for segment in kept])
+        select = f"""
+            SELECT DISTINCT e.anon_key, now.user_key AS person_key
+            FROM read_parquet({files}, union_by_name = true) e JOIN {identity} now USING (anon_key)
+            WHERE e.person_key IS DISTINCT FROM now.user_key"""
+        path = self.directory / patch_file
+        patched = copy_to_parquet(cursor, select, parameters, path)
+        if not patched:
+            path.unlink()
+        return patched
+
+
+def take_rows(batches: Iterator[list[ArrivalRow]], limit: int) -> Iterator[list[ArrivalRow]]:
+    """Batches until `limit` rows, and further to the end of the position the last of them shares."""
+    taken, last_position = 0, None
+    for batch in batches:
+        if taken >= limit:
+            batch = [row for row in batch if row.position == last_position]
+            if not batch:
+                return
+        elif taken + len(batch) >= limit:
+            last_position = batch[limit - taken - 1].position
+            batch = [row for row in batch if row.position <= last_position]
+        taken += len(batch)
+        yield batch
+
+
+def load_rows(
+    batches: Iterator[list[ArrivalRow]],
+) -> tuple[pyarrow.Table, dict[str, PathStats], bool, int] | None:
+    """Rows as one Arrow table, their metadata paths, whether those are all, and the last position; None: no rows."""
+    counter, tables, last_position = PathCounter(), [], 0
+    for batch in batches:
+        for row in batch:
+            if row.metadata != "{}":
+                counter.add(row.metadata)
+        tables.append(build_row_table(batch))
+        last_position = batch[-1].position
+    if not tables:
+        return None
+    import pyarrow as pa
+
+    table = pa.concat_tables(tables)
+    stats, is_complete = counter.build_stats()
+    paths, has_all_paths = choose_columns(stats, is_complete, table.num_rows)
+    return table, paths, has_all_paths, last_position
+
+
+def find_merge_run(segments: tuple[Segment, ...], segment_events: int) -> tuple[int, int] | None:
+    """The newest run of at least `MERGE_RUN` neighbours that together fit in a segment and are alike in size
+    (none larger than the others together); None where there is none."""
+    for stop in range(len(segments), MERGE_RUN - 1, -1):
+        start, total, largest = stop, 0, 0
+        while start > 0 and total + segments[start - 1].count <= segment_events * 1.5:
+            start -= 1
+            total += segments[start].count
+            largest = max(largest, segments[start].count)
+        if stop - start >= MERGE_RUN and largest * 2 <= total:
+            return start, stop
+    return None
+
+
+def extend_copy(sealer: Sealer, manifest: Manifest, *, now_ms: int, min_events: int) -> Iterator[Manifest]:
+    """Seal while at least `min_events` settled events wait, merging on the way; yields each manifest to put in force."""
+    while True:
+        settled = sealer.store.settled_position(sealer.project_key, now_ms=now_ms)
+        waiting = sealer.store.count(sealer.project_key, manifest.position, settled)
+        if waiting < max(min_events, 1):
+            return
+        sealed = sealer.seal(manifest, now_ms=now_ms)
+        if sealed == manifest:
+            return
+        manifest = sealer.merge(sealed, now_ms=now_ms)
+        yield manifest

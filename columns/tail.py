@@ -1,0 +1,124 @@
+"""The events after the last segment, in memory, with their persons resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from columns.engine import Engine
+from columns.manifest import Manifest
+from columns.writer import (
+    build_identity_sql,
+    build_links_sql,
+    build_persons_sql,
+    build_row_table,
+    build_rows_sql,
+    read_file,
+    read_identity,
+)
+from stores.base import ArrivalRow, Store
+
+if TYPE_CHECKING:
+    import pyarrow
+
+MAX_CHUNKS = 16
+
+
+@dataclass
+class Tail:
+    """Events from `start` on: settled ones in Arrow chunks up to `position`, younger ones as rows that may still be joined
+    by events that arrive between them."""
+
+    start: int = 0
+    position: int = 0
+    chunks: list[pyarrow.Table] = field(default_factory=list)
+    young: list[ArrivalRow] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Events in the tail."""
+        return self.settled_count + len(self.young)
+
+    @property
+    def settled_count(self) -> int:
+        """Events in it that are kept for good."""
+        return sum(chunk.num_rows for chunk in self.chunks)
+
+    def trim(self, start: int) -> None:
+        """Forget the events before a position: they are in a segment now."""
+        if start == self.start:
+            return
+        if start < self.start or start > self.position:
+            self.start = self.position = start
+            self.chunks, self.young = [], []
+            return
+        import pyarrow.compute as pc
+
+        kept = [chunk.filter(pc.greater_equal(chunk["position"], start)) for chunk in self.chunks]
+        self.chunks = [chunk for chunk in kept if chunk.num_rows]
+        self.start = start
+
+    def refresh(self, store: Store, project_key: str, stored: int, *, now_ms: int) -> None:
+        """Read what arrived; `stored` is the number of events that the store has from `position` on.
+        Afterwards the tail holds every event acknowledged before the call."""
+        settled = store.settled_position(project_key, now_ms=now_ms)
+        self._settle(self._fetch_young(store, project_key, stored), settled)
+
+    def _fetch_young(self, store: Store, project_key: str, stored: int) -> list[ArrivalRow]:
+        """All events from `position` on. Mostly the new ones are the last: the others are read again only where the number
+        says that some arrived between those that are known."""
+        if self.young:
+            last_position = self.young[-1].position
+            known = [row for row in self.young if row.position < last_position]
+            newer = read_rows(store, project_key, last_position)
+            if len(known) + len(newer) >= stored and store.count(project_key, self.position) == len(known) + len(newer):
+                return known + newer
+        return read_rows(store, project_key, self.position)
+
+    def _settle(self, rows: list[ArrivalRow], settled: int) -> None:
+        """Keep rows below the settled position for good, the others as young."""
+        final = [row for row in rows if row.position < settled]
+        self.young = rows[len(final) :]
+        if final:
+            self.chunks.append(build_row_table(final))
+        if len(self.chunks) > MAX_CHUNKS:
+            import pyarrow as pa
+
+            self.chunks = [pa.concat_tables(self.chunks).combine_chunks()]
+        self.position = max(self.position, settled)
+
+    def build_table(self) -> pyarrow.Table:
+        """All its events."""
+        import pyarrow as pa
+
+        return pa.concat_tables([*self.chunks, build_row_table(self.young)])
+
+
+def read_rows(store: Store, project_key: str, start: int) -> list[ArrivalRow]:
+    """The events from a position on, in arrival order."""
+    return [row for batch in store.scan(project_key, start) for row in batch]
+
+
+def resolve_persons(
+    engine: Engine, directory: Path, manifest: Manifest, rows: pyarrow.Table
+) -> tuple[pyarrow.Table, pyarrow.Table]:
+    """The tail with its persons, and the patch: (anon_key, person_key) of all segments' anonymous events whose person
+    is known better now than when they were written."""
+    old_identity = read_identity(directory, manifest)
+    patch = read_file(directory, manifest.patch_file) if manifest.patch_file else None
+    with engine.open_cursor({"arrived": rows}) as cursor:
+        rows_sql = build_rows_sql("arrived")
+        cursor.execute(f"""
+            CREATE TEMP TABLE identity_now AS {build_identity_sql(f'''
+                SELECT anon_key, user_id, first_at FROM ({build_links_sql(f"({rows_sql})")})
+                UNION ALL SELECT anon_key, user_id, first_at FROM {old_identity}
+                WHERE anon_key IN (SELECT md5_number(anonymous_id)::UUID FROM arrived)''')}""")
+        tail = cursor.sql(build_persons_sql(rows_sql, "identity_now")).to_arrow_table()
+        changed = f"""
+            SELECT now.anon_key, now.user_key AS person_key FROM identity_now now LEFT JOIN {old_identity} old
+            USING (anon_key) WHERE now.user_key IS DISTINCT FROM old.user_key"""
+        sealed = f"UNION ALL (SELECT * FROM {patch} sealed ANTI JOIN changed USING (anon_key))" if patch else ""
+        persons = cursor.sql(f"WITH changed AS ({changed}) SELECT * FROM changed {sealed}").to_arrow_table()
+    return tail, persons

@@ -1,0 +1,59 @@
+"""The credentials of a request, and decorators that say what a view needs before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from routes.requests import context
+from services import auth, clock
+from services.auth import Access
+from services.keys import Scope
+from services.projects import ProjectState
+
+View = Callable[..., ResponseReturnValue]
+
+
+def read_secret() -> str | None:
+    """What was sent as X-API-Key, else as Authorization: Bearer; None for nothing. Other schemes are not ours."""
+    secret = request.headers.get("X-API-Key", "").strip()
+    if not secret:
+        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+        secret = rest.strip() if scheme.lower() == "bearer" else ""
+    # WSGI hands headers over as Latin-1, SECRET_TOKEN is UTF-8.
+    return secret.encode("latin-1", "replace").decode("utf-8", "replace") or None
+
+
+def authorize_request(scope: Scope, project_key: str | None, *, reach: ProjectState = ProjectState.ACTIVE) -> Access:
+    """Permission for this request to do `scope` in the project that its key decides, or else `project_key` names."""
+    return auth.authorize(
+        context(), secret=read_secret(), project_key=project_key, scope=scope, now_ms=clock.fetch_now_ms(), reach=reach
+    )
+
+
+def needs_scope(scope: Scope, *, reach: ProjectState = ProjectState.ACTIVE) -> Callable[[View], View]:
+    """The view acts on the project in its path, and gets the `Access` to it as first argument in place of the key."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*, project_key: str, **arguments: Any) -> ResponseReturnValue:
+            return view(authorize_request(scope, project_key, reach=reach), **arguments)
+
+        return guarded
+
+    return decorate
+
+
+def needs_root(view: View) -> View:
+    """The view acts on the installation: SECRET_TOKEN, in development also no secret at all."""
+
+    @wraps(view)
+    def guarded(**arguments: Any) -> ResponseReturnValue:
+        auth.authorize_root(context(), secret=read_secret(), now_ms=clock.fetch_now_ms())
+        return view(**arguments)
+
+    return guarded

@@ -1,0 +1,68 @@
+"""The documentation: `openapi.yaml` at /apispec.json, Swagger UI for it at /swagger."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from flasgger import Swagger
+from flask import Blueprint, Flask, Response, redirect, request
+from flask.typing import ResponseReturnValue
+
+SPECIFICATION = Path(__file__).with_name("openapi.yaml")
+SWAGGER_PATH = "/swagger"
+# Swagger UI starts from inline scripts and styles and draws with data: images; nothing comes from other hosts.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+bp = Blueprint("documentation", __name__)
+
+
+@bp.get("/docs")
+@bp.get("/api/docs")
+def lead_to_documentation() -> ResponseReturnValue:
+    return redirect(request.root_path + SWAGGER_PATH)
+
+
+@lru_cache(maxsize=1)
+def load_specification() -> dict[str, Any]:
+    """The hand-written OpenAPI document. Read when first asked for: a worker that nobody asks does not hold it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document: dict[str, Any] = yaml.load(SPECIFICATION.read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+    return document
+
+
+class Documentation(Swagger):
+    """flasgger's pages over the document as it is written, nothing collected from docstrings."""
+
+    def get_apispecs(self, endpoint: str = "apispec") -> dict[str, Any]:
+        return load_specification()
+
+
+def _set_page_policy(response: Response) -> Response:
+    if request.blueprint == "flasgger":
+        response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
+def install(app: Flask) -> None:
+    """Serve the document and its pages. Last of all, since flasgger wraps `add_url_rule`."""
+    app.register_blueprint(bp)
+    app.after_request(_set_page_policy)
+    Documentation(
+        app,
+        config={
+            "title": "AppTracker API",
+            "openapi": "3.0.3",
+            "headers": [],
+            "specs": [{"endpoint": "apispec", "route": "/apispec.json"}],
+            "specs_route": SWAGGER_PATH,
+            "static_url_path": "/flasgger_static",
+            "swagger_ui": True,
+            "ui_params": {"persistAuthorization": "true", "displayRequestDuration": "true"},
+        },
+    )

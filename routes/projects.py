@@ -1,0 +1,66 @@
+"""/v1/projects: create, list, show, change, deactivate and erase projects."""
+
+from __future__ import annotations
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from routes.auth import authorize_request, needs_root, needs_scope, read_secret
+from routes.keys import bp as keys_bp
+from routes.requests import context, read_json_object
+from services import auth, clock, projects
+from services.auth import Access
+from services.errors import InvalidInput
+from services.keys import Scope
+from services.projects import ProjectState
+
+bp = Blueprint("projects", __name__)
+bp.register_blueprint(keys_bp)
+
+
+@bp.post("/v1/projects")
+@needs_root
+def create_project() -> ResponseReturnValue:
+    project, secret = projects.create_project(context(), read_json_object(), clock.fetch_now_ms())
+    return jsonify({**projects.format_project(project), "apiKey": secret}), 201
+
+
+@bp.get("/v1/projects")
+def list_projects() -> ResponseReturnValue:
+    project_key = auth.authorize_listing(
+        context(), secret=read_secret(), project_key=request.args.get("projectKey"), now_ms=clock.fetch_now_ms()
+    )
+    found = projects.list_projects(context(), project_key)
+    return jsonify({"projects": [projects.format_project(project) for project in found]})
+
+
+@bp.get("/v1/projects/<project_key>")
+@needs_scope(Scope.READ, reach=ProjectState.INACTIVE)
+def show_project(access: Access) -> ResponseReturnValue:
+    return jsonify(projects.format_project(access.project))
+
+
+@bp.patch("/v1/projects/<project_key>")
+@needs_scope(Scope.ADMIN, reach=ProjectState.INACTIVE)
+def update_project(access: Access) -> ResponseReturnValue:
+    project = projects.update_project(context(), access.project.project_key, read_json_object())
+    return jsonify(projects.format_project(project))
+
+
+@bp.delete("/v1/projects/<project_key>")
+def remove_project(project_key: str) -> ResponseReturnValue:
+    if not _reads_erase():
+        access = authorize_request(Scope.ADMIN, project_key, reach=ProjectState.INACTIVE)
+        return jsonify(projects.format_project(projects.deactivate_project(context(), access.project.project_key)))
+    # An erasure that was cut short is finished by the same request, so it reaches what it erased before.
+    access = authorize_request(Scope.ADMIN, project_key, reach=ProjectState.ERASED)
+    erased_events = projects.erase_project(context(), access.project.project_key, now_ms=clock.fetch_now_ms())
+    return jsonify(projects.format_erasure(access.project.project_key, erased_events))
+
+
+def _reads_erase() -> bool:
+    """Whether `?erase=true` is there. Anything but true and false is refused: a slip must not decide what is lost."""
+    text = request.args.get("erase", "false")
+    if text not in ("true", "false"):
+        raise InvalidInput("erase must be true or false", code="invalid_parameter", fields=["erase"])
+    return text == "true"

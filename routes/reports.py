@@ -1,0 +1,83 @@
+"""/v1/reports: the questions, answered as JSON or CSV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from routes.auth import authorize_request
+from routes.requests import context, read_json_object
+from services.errors import InvalidInput
+from services.keys import Scope
+from services.reports.csv_text import format_csv
+from services.reports.run import run_report
+
+bp = Blueprint("reports", __name__)
+
+
+@bp.route("/v1/reports/overview", methods=["GET", "POST"])
+def overview() -> ResponseReturnValue:
+    return _answer("overview")
+
+
+@bp.route("/v1/reports/top-events", methods=["GET", "POST"])
+def top_events() -> ResponseReturnValue:
+    return _answer("top-events")
+
+
+@bp.route("/v1/reports/events-timeseries", methods=["GET", "POST"])
+def events_timeseries() -> ResponseReturnValue:
+    return _answer("events-timeseries")
+
+
+@bp.post("/v1/reports/funnel")
+def funnel() -> ResponseReturnValue:
+    return _answer("funnel")
+
+
+@bp.route("/v1/reports/conversion", methods=["GET", "POST"])
+def conversion() -> ResponseReturnValue:
+    return _answer("conversion")
+
+
+def _answer(name: str) -> Response:
+    fields = _read_fields()
+    access = authorize_request(Scope.READ, _read_project_key(fields))
+    is_csv = _wants_csv(fields.get("format"))
+    answer = run_report(context(), name, fields, access.project)
+    if not is_csv:
+        return jsonify(answer)
+    response = Response(format_csv(name, answer), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return response
+
+
+def _read_fields() -> dict[str, Any]:
+    """The parameters: those of the query, and those of the JSON body of a POST. Each may be given once."""
+    fields: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidInput(f"{name[:100]} is given more than once", fields=[name])
+        fields[name] = values[0]
+    body = read_json_object(optional=True) if request.method == "POST" else {}
+    for name in body:
+        if name in fields:
+            raise InvalidInput(f"{name[:100]} is given in the query and in the body", fields=[name])
+    return fields | body
+
+
+def _read_project_key(fields: dict[str, Any]) -> str | None:
+    project_key = fields.get("projectKey")
+    if project_key is not None and not isinstance(project_key, str):
+        raise InvalidInput("projectKey must be text", fields=["projectKey"])
+    return project_key
+
+
+def _wants_csv(value: object) -> bool:
+    if value is None:
+        return request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv"
+    if value not in ("csv", "json"):
+        raise InvalidInput("format must be json or csv", fields=["format"])
+    return value == "csv"

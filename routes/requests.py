@@ -1,0 +1,124 @@
+"""What every view needs of a request: the context, its JSON body, its id; and what is noted when it is answered."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from flask import Flask, Response, current_app, g, request
+from flask.json.provider import JSONProvider
+
+from services import logs, telemetry
+from services.context import Context
+from services.errors import InvalidInput, UnsupportedMedia
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_ID_HEADER = "X-Request-Id"
+# Probes and scrapes ask every few seconds.
+QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics"})
+
+_request_id_pattern = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_trace_pattern = re.compile(r"([0-9a-f]{32})\b")
+
+
+def context() -> Context:
+    """What this process has open."""
+    return cast(Context, current_app.extensions["apptracker"])
+
+
+def read_json_object(*, optional: bool = False) -> dict[str, Any]:
+    """The request's body as a JSON object; with `optional`, {} for no body.
+
+    A missing Content-Type counts as JSON. Raises UnsupportedMedia for another type or an encoded body, InvalidInput
+    for what is not JSON (NaN, numbers beyond double and text that is not Unicode included) or not an object.
+    """
+    body = request.get_data(cache=True)
+    if optional and not body:
+        return {}
+    if request.content_type and not request.is_json:
+        raise UnsupportedMedia("The body must be JSON: send Content-Type: application/json")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("This address takes no compressed bodies", code="unsupported_content_encoding")
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidInput(f"The body is not valid JSON: {exc}" if body else "The body is empty", code="invalid_json")
+    except RecursionError:
+        raise InvalidInput("The body is not usable JSON: it is nested too deeply", code="invalid_json")
+    if not isinstance(document, dict):
+        raise InvalidInput("The body must be a JSON object", code="invalid_body")
+    return document
+
+
+def request_id() -> str:
+    """The id of this request: the caller's own, if it sent a usable one, else a new one."""
+    if "request_id" not in g:
+        sent = request.headers.get(REQUEST_ID_HEADER, "")
+        g.request_id = sent if _request_id_pattern.fullmatch(sent) else uuid.uuid4().hex
+    return cast(str, g.request_id)
+
+
+class CompactJson(JSONProvider):
+    """JSON as `msgspec` writes it: compact, fields in the order they were put, NaN as null."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return msgspec.json.encode(obj).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return msgspec.json.decode(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        document = self._prepare_response_obj(args, kwargs)
+        return self._app.response_class(msgspec.json.encode(document) + b"\n", mimetype="application/json")
+
+
+class SlashNormaliser:
+    """WSGI middleware: `/v1/projects/` is `/v1/projects`, without a redirect (which would lose the body of a POST)."""
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.endswith("/"):
+            environ["PATH_INFO"] = path.rstrip("/") or "/"
+        return self._application(environ, start_response)
+
+
+def _start_request() -> None:
+    g.started = time.perf_counter()
+    logs.current_request_id.set(request_id())
+    trace = _trace_pattern.search(request.headers.get("X-Cloud-Trace-Context") or request.headers.get("traceparent") or "")
+    logs.current_trace.set(trace.group(1) if trace else None)
+
+
+def _note_answer(response: Response) -> Response:
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else None
+    telemetry.record_request(method=request.method, route=route, status=response.status_code, seconds=seconds)
+    logs.record_request(
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        seconds=seconds,
+        user_agent=request.headers.get("User-Agent"),
+        remote_ip=request.remote_addr,
+        quiet=request.path in QUIET_PATHS,
+    )
+    response.headers[REQUEST_ID_HEADER] = request_id()
+    return response
+
+
+def install(app: Flask) -> None:
+    """Request ids, JSON, slashes, and a log line and counts for every answer."""
+    app.json = CompactJson(app)
+    app.url_map.merge_slashes = False
+    app.wsgi_app = SlashNormaliser(app.wsgi_app)  # type: ignore[method-assign]
+    app.before_request_funcs.setdefault(None, []).insert(0, _start_request)
+    app.after_request(_note_answer)

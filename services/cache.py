@@ -1,0 +1,122 @@
+"""Finished reports, shared through Redis where there is one, else kept in this process.
+
+Keys name the data's revision, so an entry can be missing but never stale. Redis being away is a counted miss: nothing
+is read or written there for `RETRY_SECONDS`, so that its timeouts are not paid again and again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from services import telemetry
+from services.telemetry import CacheOutcome
+
+if TYPE_CHECKING:
+    import redis
+
+    from config import Config
+
+KEY_PREFIX = "apptracker:report:"
+MAX_PROCESS_BYTES = 32 * 1024 * 1024
+MAX_ENTRY_BYTES = 4 * 1024 * 1024
+RETRY_SECONDS = 5.0
+
+_logger = logging.getLogger("apptracker.cache")
+
+
+class Cache(Protocol):
+    """Bytes by key, forgotten after a while. Never raises."""
+
+    def fetch(self, key: str) -> bytes | None:
+        """The entry; None where there is none or it cannot be read."""
+
+    def keep(self, key: str, value: bytes) -> None:
+        """Keep an entry for the time that was set, if that is possible."""
+
+
+class NoCache:
+    """CACHE_TTL=0: every report is computed."""
+
+    def fetch(self, key: str) -> bytes | None:
+        return None
+
+    def keep(self, key: str, value: bytes) -> None:
+        return None
+
+
+class ProcessCache:
+    """The entries used last, up to `MAX_PROCESS_BYTES`."""
+
+    def __init__(self, ttl_seconds: float) -> None:
+        self._ttl_seconds = ttl_seconds
+        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def fetch(self, key: str) -> bytes | None:
+        with self._lock:
+            expires, value = self._entries.get(key, (0.0, b""))
+            if expires <= time.monotonic():
+                telemetry.record_cache(CacheOutcome.MISS)
+                return None
+            self._entries.move_to_end(key)
+        telemetry.record_cache(CacheOutcome.HIT)
+        return value
+
+    def keep(self, key: str, value: bytes) -> None:
+        if len(value) > MAX_ENTRY_BYTES:
+            return
+        with self._lock:
+            _, old = self._entries.pop(key, (0.0, b""))
+            self._entries[key] = (time.monotonic() + self._ttl_seconds, value)
+            self._bytes += len(value) - len(old)
+            while self._bytes > MAX_PROCESS_BYTES:
+                _, (_, oldest) = self._entries.popitem(last=False)
+                self._bytes -= len(oldest)
+
+
+class RedisCache:
+    """Entries in Redis, for every worker and host."""
+
+    def __init__(self, client: redis.Redis, ttl_seconds: int) -> None:
+        self._client = client
+        self._ttl_seconds = ttl_seconds
+        self._away_until = 0.0
+
+    def fetch(self, key: str) -> bytes | None:
+        if time.monotonic() < self._away_until:
+            telemetry.record_cache(CacheOutcome.ERROR)
+            return None
+        try:
+            value = self._client.get(KEY_PREFIX + key)
+        except Exception as exc:  # whatever Redis does, the report is still computed
+            self._note_failure(exc)
+            return None
+        telemetry.record_cache(CacheOutcome.MISS if value is None else CacheOutcome.HIT)
+        return value if isinstance(value, bytes) else None
+
+    def keep(self, key: str, value: bytes) -> None:
+        if time.monotonic() < self._away_until or len(value) > MAX_ENTRY_BYTES:
+            return
+        try:
+            self._client.set(KEY_PREFIX + key, value, ex=self._ttl_seconds)
+        except Exception as exc:  # an entry that is not kept is computed again
+            self._note_failure(exc)
+
+    def _note_failure(self, exc: Exception) -> None:
+        self._away_until = time.monotonic() + RETRY_SECONDS
+        telemetry.record_cache(CacheOutcome.ERROR)
+        _logger.warning("Redis is away, reports are not cached for %s s: %s", RETRY_SECONDS, type(exc).__name__)
+
+
+def open_cache(config: Config, client: redis.Redis | None) -> Cache:
+    """The cache that the settings mean."""
+    if config.cache_ttl_seconds == 0:
+        return NoCache()
+    if client is None:
+        return ProcessCache(config.cache_ttl_seconds)
+    return RedisCache(client, config.cache_ttl_seconds)

@@ -1,0 +1,24 @@
+"""What a running process has open, handed to the services that need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from columns.copy import ColumnarCopy
+    from config import Config
+    from services.cache import Cache
+    from services.ingest.commit import GroupCommitter
+    from stores.base import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    """One per process, made by `app.create_app` after the fork."""
+
+    config: Config
+    store: Store
+    cache: Cache
+    committer: GroupCommitter
+    copy: ColumnarCopy

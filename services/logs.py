@@ -1,0 +1,116 @@
+"""Logs: one JSON object a line, in the field names that Cloud Logging understands; never a key.
+
+https://cloud.google.com/logging/docs/structured-logging
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+REQUEST_LOGGER = "apptracker.request"
+REDACTED = "[redacted]"
+# Below warning these write what was stored or asked, or a line for every connection.
+CHATTY_LOGGERS = ("pymongo", "urllib3", "flask_cors")
+
+current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
+"""The request that this thread is answering; every line it logs carries it."""
+current_trace: ContextVar[str | None] = ContextVar("current_trace", default=None)
+"""The caller's trace of that request, where it sent one."""
+
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@\"]*):[^\s/@\"]+@")
+
+
+class Redactor:
+    """Takes API keys, the given secrets and passwords inside URLs out of a text."""
+
+    def __init__(self, *, api_key_prefix: str, secrets: Iterable[str | None] = ()) -> None:
+        self._api_key_prefix = api_key_prefix
+        self._api_key = re.compile(re.escape(api_key_prefix) + r"[A-Za-z0-9_-]{5,}")
+        # A secret is found both as it is and as it looks inside a JSON string.
+        self._secrets = sorted({form for secret in secrets if secret for form in (secret, _inside_json(secret))}, key=len, reverse=True)
+
+    def redact(self, text: str) -> str:
+        """The text without anything secret; other texts come back unchanged."""
+        if self._api_key_prefix in text:
+            text = self._api_key.sub(self._api_key_prefix + REDACTED, text)
+        if "@" in text:
+            text = _PASSWORD_IN_URL.sub(rf"\1:{REDACTED}@", text)
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+
+def _inside_json(text: str) -> str:
+    return msgspec.json.encode(text).decode()[1:-1]
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one line of JSON. `extra={"fields": {...}}` adds fields."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "logger": record.name,
+        }
+        if (request_id := current_request_id.get()) is not None:
+            entry["requestId"] = request_id
+        if (trace := current_trace.get()) is not None:
+            entry["trace"] = trace
+        if record.exc_info:
+            entry["stack_trace"] = self.formatException(record.exc_info)
+        entry.update(getattr(record, "fields", {}))
+        return self._redactor.redact(msgspec.json.encode(_clean(entry)).decode())
+
+
+def _clean(value: Any) -> Any:
+    """What msgspec can encode: lone surrogates (bytes of a path that are no UTF-8) become `?`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _clean(str(value))
+
+
+def configure_logging(*, level: str, redactor: Redactor, stream: Any = None) -> None:
+    """Send every log line of this process to `stream` (standard output) as JSON. Replaces what was configured."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonFormatter(redactor))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def record_request(
+    *, method: str, path: str, status: int, seconds: float, user_agent: str | None, remote_ip: str | None, quiet: bool
+) -> None:
+    """Log an answered request. `path` comes without its query, which may hold a key. `quiet`: at debug level unless it failed."""
+    severity = logging.ERROR if status >= 500 and status != 503 else logging.WARNING if status == 503 else logging.INFO
+    if quiet and severity == logging.INFO:
+        severity = logging.DEBUG
+    logger = logging.getLogger(REQUEST_LOGGER)
+    if not logger.isEnabledFor(severity):
+        return
+    request = {"requestMethod": method, "requestUrl": path, "status": status, "latency": f"{seconds:.6f}s"}
+    if user_agent:
+        request["userAgent"] = user_agent
+    if remote_ip:
+        request["remoteIp"] = remote_ip
+    logger.log(severity, "%s %s %d", method, path, status, extra={"fields": {"httpRequest": request}})

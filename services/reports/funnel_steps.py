@@ -1,0 +1,76 @@
+"""What a funnel asks, and the numbers of one step: shared by the two ways of computing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from columns.properties import KINDS, Property
+from services.reports.filters import Filter
+from services.reports.population import Population
+
+
+class Order(StrEnum):
+    """How steps must follow each other."""
+
+    ORDERED = "ordered"
+    STRICT = "strict"
+    ANY = "any"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Events that count as the step: of this name, and passing the filters."""
+
+    event_name: str
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True)
+class FunnelParameters:
+    """A funnel; `breakdown` is a property of the entry event."""
+
+    steps: tuple[Step, ...]
+    window_ms: int
+    order: Order
+    breakdown: Property | None
+    breakdown_limit: int
+
+
+class StepNumbers(NamedTuple):
+    """Of the persons who reached a step, how many, and how long after the previous step (None: first step or nobody)."""
+
+    users: int
+    median_ms: float | None
+    mean_ms: float | None
+
+
+BreakdownKey = tuple[str | None, float | None, bool | None, str | None]
+"""The value of a property by kind: text, number, boolean, JSON text of a list or object. All None: absent."""
+
+NO_BREAKDOWN: BreakdownKey = (None, None, None, None)
+
+
+def list_step_properties(parameters: FunnelParameters) -> tuple[Property, ...]:
+    """Properties that the steps' filters and the breakdown read."""
+    used = [item.prop for step in parameters.steps for item in step.filters]
+    return tuple(dict.fromkeys([*used, *([parameters.breakdown] if parameters.breakdown else [])]))
+
+
+def build_step_condition(population: Population, step: Step) -> str:
+    """SQL condition that an event of the population counts as the step."""
+    return f"event_name = {population.bind(step.event_name)} AND {population.build_condition(step.filters)}"
+
+
+def list_breakdown_columns(population: Population, breakdown: Property | None) -> list[str]:
+    """SQL expressions of a `BreakdownKey`; none without a breakdown. Minus zero is zero."""
+    if breakdown is None:
+        return []
+    number = population.find_property(breakdown)
+    return [f"p{number}_{kind}" + (" + 0.0" if kind == "number" else "") for kind in KINDS]
+
+
+def build_breakdown_key(columns: tuple[Any, ...]) -> BreakdownKey:
+    """The key from the columns of `list_breakdown_columns`."""
+    return (columns[0], columns[1], columns[2], columns[3]) if columns else NO_BREAKDOWN

@@ -1,0 +1,106 @@
+"""The events a report counts, as SQL: the rows of a snapshot in range that pass the filters; persons and sessions of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from columns.copy import ColumnarCopy, Snapshot
+from columns.properties import Parameters, Property
+from columns.relation import build_events_sql
+from services import clock
+from services.reports.filters import Filter, build_filters_sql
+from services.time_range import TimeRange
+
+SESSION_GAP: Final = timedelta(minutes=30)
+"""A person's events that lie at most so far apart belong to one session (docs/metrics.md, Session)."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """The events of a project in a range that pass filters; `fetch` asks SQL of them.
+
+    Columns of `sql()`: those of `columns.relation.BASE_COLUMNS`, `person`, and the typed columns of `properties`.
+    """
+
+    copy: ColumnarCopy
+    snapshot: Snapshot
+    range: TimeRange
+    filters: tuple[Filter, ...] = ()
+    properties: tuple[Property, ...] = ()
+    """Besides those of the filters."""
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def bind(self, value: Any) -> str:
+        """Placeholder of a value in the SQL given to `fetch`."""
+        return self.parameters.bind(value)
+
+    def find_property(self, prop: Property) -> int:
+        """The number of a property's typed columns: `p<number>_text` and so on."""
+        return self._all_properties().index(prop)
+
+    def build_condition(self, filters: Sequence[Filter]) -> str:
+        """SQL condition that further filters hold; their properties must be among `properties`."""
+        return build_filters_sql(filters, self._all_properties(), self.parameters)
+
+    def build_sql(self) -> str:
+        """SELECT of the population."""
+        return f"SELECT * FROM {self._build_in_range()} WHERE {self.build_condition(self.filters)}"
+
+    def build_unfiltered_sql(self) -> str:
+        """SELECT of all events in range, with `passes`: whether the filters hold."""
+        return f"SELECT *, coalesce({self.build_condition(self.filters)}, false) AS passes FROM {self._build_in_range()}"
+
+    def renew(self) -> Population:
+        """The same events, for another query: nothing is bound yet."""
+        return replace(self, parameters=Parameters())
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Like `fetch`, a few rows in memory at a time."""
+        return self.copy.stream(self.snapshot, sql, self.parameters.values)
+
+    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query over the relations built before. Every value bound must be used in it."""
+        return self.copy.query(self.snapshot, sql, self.parameters.values)
+
+    def _all_properties(self) -> list[Property]:
+        return list(dict.fromkeys([*(item.prop for item in self.filters), *self.properties]))
+
+    def _build_in_range(self) -> str:
+        from_ms, to_ms = self.range.from_ms, self.range.to_ms
+        events = build_events_sql(
+            self.snapshot, self.parameters, self._all_properties(), from_ms=from_ms, to_ms=to_ms
+        )
+        conditions = ["occurred_at IS NOT NULL"]
+        if from_ms is not None:
+            conditions.append(f"occurred_at >= {self.bind(clock.from_ms(from_ms).replace(tzinfo=None))}")
+        if to_ms is not None:
+            conditions.append(f"occurred_at < {self.bind(clock.from_ms(to_ms).replace(tzinfo=None))}")
+        return f"(SELECT * FROM ({events}) WHERE {' AND '.join(conditions)})"
+
+
+def build_session_count_sql(population: Population) -> str:
+    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters."""
+    gap = population.bind(SESSION_GAP)
+    events = population.build_unfiltered_sql()
+    return f"""(
+        WITH ranged AS ({events}),
+        starts AS (
+            SELECT person, occurred_at, passes,
+                coalesce(occurred_at - lag(occurred_at) OVER (PARTITION BY person ORDER BY occurred_at) > {gap}, true) AS starts
+            FROM ranged WHERE session_id IS NULL AND person IS NOT NULL
+        ),
+        numbered AS (
+            SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY occurred_at) AS number FROM starts
+        )
+        SELECT (SELECT count(DISTINCT session_id) FROM ranged WHERE passes)
+            + {count_formed_sessions(population)})"""
+
+
+def count_formed_sessions(population: Population) -> str:
+    """Sessions formed by gaps; without filters each start is one, and numbering them is saved."""
+    if not population.filters:
+        return "(SELECT count(*) FROM starts WHERE starts)"
+    return "(SELECT count(*) FROM (SELECT DISTINCT person, number FROM numbered WHERE passes))"

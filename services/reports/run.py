@@ -1,0 +1,153 @@
+"""Runs a report: parse, look in the cache, else compute on a snapshot, once for identical concurrent requests."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from columns.copy import CopyBehind, CopyChanged, Snapshot
+from columns.properties import Property
+from services import clock, telemetry
+from services.context import Context
+from services.errors import Unavailable
+from services.fields import FieldParser
+from services.projects import Project
+from services.reports import conversion, funnel, overview, timeseries, top_events
+from services.reports.filters import Filter
+from services.reports.population import Population
+from services.reports.request import ReportRequest, parse_report_request
+from services.single_flight import SingleFlight
+from services.time_range import TimeRange
+
+RESULT_VERSION: Final = 1
+"""Raised when a report's numbers or shape change, so that hosts of two versions do not share cache entries."""
+COPY_BEHIND_RETRY_SECONDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as `run_report` needs it; one module each."""
+
+    fields: Mapping[str, FieldParser]
+    parse: Callable[[dict[str, Any]], Any]
+    compute: Callable[[Population, ReportRequest], dict[str, Any]]
+    list_rows: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    columns: tuple[str, ...]
+    """Names of the columns of `list_rows`, for CSV."""
+    required: tuple[str, ...] = ()
+    list_filters: Callable[[Any], tuple[Filter, ...]] = lambda parameters: ()
+    list_properties: Callable[[Any], tuple[Property, ...]] = lambda parameters: ()
+
+
+REPORTS: Final[dict[str, Report]] = {
+    "overview": Report(overview.FIELDS, overview.parse, overview.compute, overview.list_rows, overview.COLUMNS),
+    "top-events": Report(
+        top_events.FIELDS, top_events.parse, top_events.compute, top_events.list_rows, top_events.COLUMNS
+    ),
+    "events-timeseries": Report(
+        timeseries.FIELDS, timeseries.parse, timeseries.compute, timeseries.list_rows, timeseries.COLUMNS,
+        list_filters=timeseries.list_filters,
+    ),
+    "funnel": Report(
+        funnel.FIELDS, funnel.parse, funnel.compute, funnel.list_rows, funnel.COLUMNS,
+        required=funnel.REQUIRED, list_properties=funnel.list_properties,
+    ),
+    "conversion": Report(
+        conversion.FIELDS, conversion.parse, conversion.compute, conversion.list_rows, conversion.COLUMNS,
+        required=conversion.REQUIRED,
+    ),
+}  # fmt: skip
+
+_flights: SingleFlight[bytes] = SingleFlight()
+
+
+def run_report(context: Context, name: str, fields: Mapping[str, Any], project: Project) -> dict[str, Any]:
+    """The answer of a report over every event acknowledged before the call.
+
+    `{projectKey, from, to, tz, ...result..., previous?, cached, generatedAt}`. Raises InvalidInput, Unavailable,
+    StoreUnavailable.
+    """
+    report = REPORTS[name]
+    request = parse_request(report, fields, project)
+    revision = context.copy.fetch_revision(project.project_key, epoch=project.data_epoch)
+    key = build_cache_key(name, project, revision, request)
+    found = context.cache.fetch(key)
+    computed = found or _flights.run(key, lambda: compute_report(context, name, project, request))
+    return {
+        "projectKey": project.project_key,
+        **format_range(request.range),
+        "tz": request.zone_name,
+        **msgspec.json.decode(computed),
+        "cached": found is not None,
+    }
+
+
+def parse_request(report: Report, fields: Mapping[str, Any], project: Project) -> ReportRequest:
+    """The request as values. Raises InvalidInput."""
+    request, own = parse_report_request(fields, project, report.fields, report.required)
+    parameters = report.parse(own)
+    filters = (*request.filters, *report.list_filters(parameters))
+    return replace(request, parameters=parameters, filters=filters)
+
+
+def build_cache_key(name: str, project: Project, revision: str, request: ReportRequest) -> str:
+    """Equal for requests that mean the same over the same events."""
+    text = f"{RESULT_VERSION} {name} {project.project_key} {revision} {request!r}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compute_report(context: Context, name: str, project: Project, request: ReportRequest) -> bytes:
+    """The result with `generatedAt` as JSON, computed on a fresh snapshot and kept in the cache under its revision."""
+    started = time.perf_counter()
+    snapshot, result = fetch_result(context, REPORTS[name], project, request)
+    result["generatedAt"] = clock.format_ms(clock.fetch_now_ms())
+    encoded = msgspec.json.encode(result)
+    context.cache.keep(build_cache_key(name, project, snapshot.revision, request), encoded)
+    telemetry.record_report(name, seconds=time.perf_counter() - started)
+    return encoded
+
+
+def fetch_result(
+    context: Context, report: Report, project: Project, request: ReportRequest
+) -> tuple[Snapshot, dict[str, Any]]:
+    """The result and the snapshot it was computed on; once more where the snapshot's files went away meanwhile."""
+    for is_last in (False, True):
+        try:
+            snapshot = context.copy.fetch_snapshot(project.project_key, epoch=project.data_epoch)
+            return snapshot, compute_result(context, report, snapshot, request)
+        except CopyBehind as exc:
+            raise Unavailable(
+                f"The report engine is still reading the project's events ({exc.ready_ratio:.0%} done)",
+                code="copy_behind", retry_after_seconds=COPY_BEHIND_RETRY_SECONDS,
+            ) from exc  # fmt: skip
+        except CopyChanged as exc:
+            if is_last:
+                raise Unavailable("The project's events are being changed", code="copy_changed") from exc
+            context.copy.forget_memory(project.project_key)
+    raise AssertionError("unreachable")
+
+
+def compute_result(context: Context, report: Report, snapshot: Snapshot, request: ReportRequest) -> dict[str, Any]:
+    """The report over the range, and where it is compared, over the range before as `previous`."""
+
+    def compute(time_range: TimeRange) -> dict[str, Any]:
+        properties = report.list_properties(request.parameters)
+        population = Population(context.copy, snapshot, time_range, request.filters, properties)
+        return report.compute(population, replace(request, range=time_range))
+
+    result = compute(request.range)
+    if request.is_compared:
+        before = request.range.previous(request.zone)
+        result["previous"] = {**format_range(before), **compute(before)}
+    return result
+
+
+def format_range(time_range: TimeRange) -> dict[str, str | None]:
+    """Bounds of a range as the API shows them: UTC, null where open."""
+    bounds = {"from": time_range.from_ms, "to": time_range.to_ms}
+    return {name: None if ms is None else clock.format_ms(ms) for name, ms in bounds.items()}

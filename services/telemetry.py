@@ -1,0 +1,95 @@
+"""What the service counts about itself, for Prometheus. Labels are closed sets: never a key, a project or a path.
+
+Under gunicorn each worker counts into a file of the folder PROMETHEUS_MULTIPROC_DIR, which `gunicorn.conf.py` names
+before this module is imported; any worker then answers for all. In one process (tests, command line) it is in memory.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+UNMATCHED_ROUTE = "(unmatched)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class CacheOutcome(StrEnum):
+    """How the report cache answered. An error counts as a miss for the caller."""
+
+    HIT = "hit"
+    MISS = "miss"
+    ERROR = "error"
+
+
+_requests = Counter(
+    "apptracker_http_requests", "Requests answered, by route template and status.", ["method", "route", "status"]
+)
+_request_seconds = Histogram(
+    "apptracker_http_request_duration_seconds", "Time to answer a request.", ["method", "route"],
+    buckets=LATENCY_BUCKETS_SECONDS,
+)
+_events = Counter("apptracker_ingest_events", "Events received, by verdict.", ["verdict"])
+_report_seconds = Histogram(
+    "apptracker_report_duration_seconds", "Time to compute a report that was not cached.", ["report"],
+    buckets=LATENCY_BUCKETS_SECONDS,
+)
+_cache_answers = Counter("apptracker_report_cache", "Questions to the report cache, by outcome.", ["outcome"])
+
+_accepted = _events.labels("accepted")
+_duplicates = _events.labels("duplicate")
+_rejected = _events.labels("rejected")
+_cache_outcomes = {outcome: _cache_answers.labels(outcome.value) for outcome in CacheOutcome}
+
+
+# Looking a labelled child up takes a lock and builds a tuple of texts; the set is closed, so it is kept.
+@lru_cache(maxsize=4096)
+def _request_counter(method: str, route: str, status: int) -> Counter:
+    return _requests.labels(method, route, str(status))
+
+
+@lru_cache(maxsize=1024)
+def _request_timer(method: str, route: str) -> Histogram:
+    return _request_seconds.labels(method, route)
+
+
+def record_request(*, method: str, route: str | None, status: int, seconds: float) -> None:
+    """Count an answered request. `route` is the template (`/v1/projects/<project_key>`), None where none matched."""
+    known_method = method if method in METHODS else "OTHER"
+    template = route or UNMATCHED_ROUTE
+    _request_counter(known_method, template, status).inc()
+    _request_timer(known_method, template).observe(seconds)
+
+
+def record_ingest(*, accepted: int, duplicates: int, rejected: int) -> None:
+    """Count the verdicts on a batch."""
+    if accepted:
+        _accepted.inc(accepted)
+    if duplicates:
+        _duplicates.inc(duplicates)
+    if rejected:
+        _rejected.inc(rejected)
+
+
+def record_report(report: str, *, seconds: float) -> None:
+    """Count a report that was computed. `report` is its name in the API, never text of the request."""
+    _report_seconds.labels(report).observe(seconds)
+
+
+def record_cache(outcome: CacheOutcome) -> None:
+    """Count an answer of the report cache."""
+    _cache_outcomes[outcome].inc()
+
+
+def render_metrics() -> bytes:
+    """Every count in Prometheus' text format; under gunicorn those of all workers added up."""
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)
+    except ValueError:  # no folder is named: this process is the only one
+        registry = REGISTRY
+    return generate_latest(registry)

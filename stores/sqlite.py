@@ -1,0 +1,161 @@
+"""The embedded store: one SQLite file, for one machine and several worker processes.
+
+A position is a row id. Ids come from a counter inside the write transaction, and writers are alone, so
+ids are in commit order and never used twice: all below the counter is settled at once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stores.base import ArrivalRow, Event
+from stores.sqlite_documents import SQLiteDocuments
+from stores.sqlite_file import SQLiteFile, UnknownSchema
+
+__all__ = ["SQLiteStore", "UnknownSchema"]
+
+ERASE_CHUNK_EVENTS = 5_000
+LARGEST_ROWID = 2**63 - 1
+
+INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SELECT_EVENTS = """
+    SELECT id, event_id, event_name, occurred_at, received_at, anonymous_id, user_id, session_id,
+           url, referrer, user_agent, ip, coalesce(metadata, '{}')
+    FROM events WHERE project = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?
+"""
+
+
+class SQLiteStore(SQLiteDocuments):
+    """`stores.base.Store` on a file at `path`; the folder is created. A newer schema raises UnknownSchema."""
+
+    name = "embedded"
+
+    def __init__(self, path: Path) -> None:
+        self._file = SQLiteFile(path)
+        self._project_numbers: dict[str, int] = {}
+
+    def ensure_ready(self) -> None:
+        self._file.ensure_ready()
+
+    def ping(self) -> None:
+        self._fetch_next_position()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def append(self, events: Sequence[Event]) -> list[bool]:
+        if not events:
+            return []
+        encode = msgspec.json.encode
+        texts = [encode(event.metadata).decode() if event.metadata else None for event in events]
+        with self._file.write() as connection:
+            numbers = self._ensure_project_numbers(connection, {event.project_key for event in events})
+            stop = _reserve_positions(connection, len(events))
+            start = stop - len(events)
+            cursor = connection.executemany(
+                INSERT_EVENT,
+                [
+                    (
+                        position, numbers[event.project_key], event.event_id, event.event_name,
+                        event.occurred_at_ms, event.received_at_ms, event.anonymous_id, event.user_id,
+                        event.session_id, event.url, event.referrer, event.user_agent, event.ip, text,
+                    )
+                    for position, event, text in zip(range(start, stop), events, texts, strict=True)
+                ],
+            )  # fmt: skip
+            if cursor.rowcount == len(events):
+                stored = [True] * len(events)
+            else:
+                kept = {row[0] for row in connection.execute("SELECT id FROM events WHERE id >= ? AND id < ?", (start, stop))}
+                stored = [position in kept for position in range(start, stop)]
+        self._project_numbers.update(numbers)
+        return stored
+
+    def settled_position(self, project_key: str, *, now_ms: int) -> int:
+        return self._fetch_next_position()
+
+    def scan(
+        self, project_key: str, start: int, stop: int | None = None, *, batch_size: int = 10_000
+    ) -> Iterator[list[ArrivalRow]]:
+        number = self._fetch_project_number(project_key)
+        if number is None:
+            return
+        if stop is None:
+            stop = self._fetch_next_position()
+        while start < stop:
+            with self._file.read() as connection:
+                cursor = connection.execute(SELECT_EVENTS, (number, start, stop, batch_size))
+                rows = [ArrivalRow._make(row) for row in cursor]
+            if rows:
+                yield rows
+            if len(rows) < batch_size:
+                return
+            start = rows[-1].position + 1
+
+    def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
+        number = self._fetch_project_number(project_key)
+        if number is None:
+            return 0
+        bounds = (number, start, LARGEST_ROWID if stop is None else stop)
+        with self._file.read() as connection:
+            return _fetch_integer(connection, "SELECT count(*) FROM events WHERE project = ? AND id >= ? AND id < ?", bounds)
+
+    def erase_events(self, project_key: str) -> int:
+        """In small transactions, so that ingest of other projects goes on between them; erased bytes are overwritten."""
+        number = self._fetch_project_number(project_key)
+        if number is None:
+            return 0
+        erased = 0
+        while True:
+            with self._file.write() as connection:
+                cursor = connection.execute(
+                    "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE project = ? ORDER BY id LIMIT ?)",
+                    (number, ERASE_CHUNK_EVENTS),
+                )
+            erased += cursor.rowcount
+            if cursor.rowcount < ERASE_CHUNK_EVENTS:
+                break
+        self._file.truncate_log()
+        return erased
+
+    def _fetch_next_position(self) -> int:
+        with self._file.read() as connection:
+            return _fetch_integer(connection, "SELECT next_position FROM counter", ())
+
+    def _fetch_project_number(self, project_key: str) -> int | None:
+        """The number that stands for the project in rows, None when it never had an event."""
+        number = self._project_numbers.get(project_key)
+        if number is None:
+            with self._file.read() as connection:
+                query = "SELECT number FROM project_numbers WHERE project_key = ?"
+                row = connection.execute(query, (project_key,)).fetchone()
+            if row is not None:
+                number = self._project_numbers[project_key] = row[0]
+        return number
+
+    def _ensure_project_numbers(self, connection: sqlite3.Connection, project_keys: set[str]) -> dict[str, int]:
+        """The projects' numbers. New ones are remembered by the caller only once they are committed."""
+        numbers = {}
+        for project_key in project_keys:
+            number = self._project_numbers.get(project_key)
+            if number is None:
+                connection.execute("INSERT OR IGNORE INTO project_numbers (project_key) VALUES (?)", (project_key,))
+                query = "SELECT number FROM project_numbers WHERE project_key = ?"
+                number = _fetch_integer(connection, query, (project_key,))
+            numbers[project_key] = number
+        return numbers
+
+
+def _reserve_positions(connection: sqlite3.Connection, how_many: int) -> int:
+    """The position after the reserved ones."""
+    connection.execute("UPDATE counter SET next_position = next_position + ?", (how_many,))
+    return _fetch_integer(connection, "SELECT next_position FROM counter", ())
+
+
+def _fetch_integer(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> int:
+    return int(connection.execute(query, parameters).fetchone()[0])

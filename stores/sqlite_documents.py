@@ -1,0 +1,133 @@
+"""Small documents in the embedded store: JSON text in one table."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from stores.base import Document
+from stores.documents import check_document, check_equals, check_field_name, matches
+from stores.sqlite_file import SQLiteFile
+
+DELETE_DOCUMENT = "DELETE FROM documents WHERE collection = ? AND id = ?"
+INSERT_DOCUMENT = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?)"
+
+
+class SQLiteDocuments:
+    """The document half of `stores.base.Store`."""
+
+    _file: SQLiteFile
+
+    def insert_document(self, collection: str, document_id: str, document: Document) -> bool:
+        check_document(document)
+        with self._file.write() as connection:
+            return connection.execute(INSERT_DOCUMENT, (collection, document_id, _encode(document))).rowcount == 1
+
+    def insert_documents(self, collection: str, documents: Mapping[str, Document]) -> None:
+        for document in documents.values():
+            check_document(document)
+        rows = [(collection, document_id, _encode(document)) for document_id, document in documents.items()]
+        with self._file.write() as connection:
+            connection.executemany(INSERT_DOCUMENT, rows)
+
+    def fetch_document(self, collection: str, document_id: str) -> Document | None:
+        with self._file.read() as connection:
+            return _fetch(connection, collection, document_id)
+
+    def find_documents(
+        self, collection: str, equals: Document | None = None, *, order_by: str | None = None,
+        descending: bool = False, limit: int | None = None,
+    ) -> list[Document]:  # fmt: skip
+        # Closed before the connection goes back: a half-read query would pin the next reader to its snapshot.
+        with (
+            self._file.read() as connection,
+            closing(_find(connection, collection, equals or {}, order_by, descending)) as found,
+        ):
+            return [document for _, document in islice(found, limit)]
+
+    def update_document(self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None) -> bool:
+        check_document(changes)
+        check_equals(expect or {})
+        return self._change(
+            collection, document_id, lambda document: {**document, **changes} if matches(document, expect or {}) else None
+        )
+
+    def increment_document(self, collection: str, document_id: str, field: str) -> bool:
+        check_field_name(field)
+        return self._change(collection, document_id, lambda document: {**document, field: document.get(field, 0) + 1})
+
+    def delete_documents(self, collection: str, equals: Document) -> int:
+        with self._file.write() as connection:
+            ids = [document_id for document_id, _ in _find(connection, collection, equals, None, False)]
+            connection.executemany(DELETE_DOCUMENT, [(collection, document_id) for document_id in ids])
+        return len(ids)
+
+    def purge_documents(self, collection: str, field: str, before: str) -> int:
+        check_field_name(field)
+        path = f"$.{field}"
+        # The search reads the whole collection: done outside the write transaction, which then only removes by id.
+        query = """
+            SELECT id FROM documents
+            WHERE collection = ? AND json_type(body, ?) = 'text' AND json_extract(body, ?) < ?
+        """
+        with self._file.read() as connection:
+            ids = [row[0] for row in connection.execute(query, (collection, path, path, before))]
+        if not ids:
+            return 0
+        condition = "AND json_type(body, ?) = 'text' AND json_extract(body, ?) < ?"
+        rows = [(collection, document_id, path, path, before) for document_id in ids]
+        with self._file.write() as connection:
+            return connection.executemany(f"{DELETE_DOCUMENT} {condition}", rows).rowcount
+
+    def _change(self, collection: str, document_id: str, change: Callable[[Document], Document | None]) -> bool:
+        with self._file.write() as connection:
+            document = _fetch(connection, collection, document_id)
+            changed = None if document is None else change(document)
+            if changed is None:
+                return False
+            connection.execute(
+                "UPDATE documents SET body = ? WHERE collection = ? AND id = ?", (_encode(changed), collection, document_id)
+            )
+            return True
+
+
+def _encode(document: Document) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+def _fetch(connection: sqlite3.Connection, collection: str, document_id: str) -> Document | None:
+    query = "SELECT body FROM documents WHERE collection = ? AND id = ?"
+    row = connection.execute(query, (collection, document_id)).fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=dict[str, Any])
+
+
+def _find(
+    connection: sqlite3.Connection, collection: str, equals: Document, order_by: str | None, descending: bool
+) -> Generator[tuple[str, Document], None, None]:
+    """Ids and documents. SQL narrows the search down by index; what is equal is decided by `matches`."""
+    check_equals(equals)
+    conditions, parameters = ["collection = ?"], [collection]
+    for name, value in equals.items():
+        # json_extract of some SQLite versions ends a text at NUL, so such a value is left to `matches`.
+        if isinstance(value, str) and "\0" not in value:
+            conditions.append(f"{_field(name)} = ?")
+            parameters.append(value)
+    order = "id"
+    if order_by is not None:
+        check_field_name(order_by)
+        order = f"{_field(order_by)} {'DESC' if descending else 'ASC'}, id"
+    query = f"SELECT id, body FROM documents WHERE {' AND '.join(conditions)} ORDER BY {order}"
+    for document_id, body in connection.execute(query, parameters):
+        document = msgspec.json.decode(body, type=dict[str, Any])
+        if matches(document, equals):
+            yield document_id, document
+
+
+def _field(name: str) -> str:
+    """Spelled as in the index `documents_by_project`; the name was checked to be letters, digits and `_`."""
+    return f"json_extract(body, '$.{name}')"

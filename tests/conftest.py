@@ -1,0 +1,55 @@
+"""Fixtures for everybody: the service over an embedded store in a folder of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import close_app, create_app
+from config import Config
+from stores.base import Store
+
+pytest_plugins = ["tests.servers"]
+
+SECRET_TOKEN = "root-token-of-the-tests"
+MakeApp = Callable[..., Flask]
+
+
+def build_config(data_dir: Path, **overrides: Any) -> Config:
+    """Settings for one test, from no environment and no file. `env="production"` gets a token and an embedded store."""
+    settings: dict[str, Any] = {"data_dir": data_dir, "workers": 1, "report_memory_mb": 200}
+    if overrides.get("env") == "production":
+        settings |= {"secret_token": SECRET_TOKEN, "store": "auto"}
+    return Config(**(settings | overrides))
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> Iterator[MakeApp]:
+    """`make_app(env="production", ...)`: the service with these settings; `store_object=` replaces the embedded store."""
+    opened: list[Flask] = []
+
+    def make(*, store_object: Store | None = None, **overrides: Any) -> Flask:
+        app = create_app(build_config(tmp_path / "data", **overrides), store=store_object)
+        opened.append(app)
+        return app
+
+    yield make
+    for app in opened:
+        close_app(app)
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    """The service in development mode."""
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the service in development mode."""
+    return app.test_client()

@@ -1,0 +1,26 @@
+"""Hypothesis profiles, and the application under test on each store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.pipeline import Pipeline, open_pipeline
+
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=QUIET)
+settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+STORES = ["embedded", "mongodb"]
+
+
+@pytest.fixture(scope="session", params=STORES)
+def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """One application for all examples; each makes projects of its own. Small limits, so that segments fill."""
+    mongo_uri = request.getfixturevalue("mongo_uri") if request.param == "mongodb" else None
+    with open_pipeline(tmp_path_factory.mktemp(request.param), mongo_uri, seal_events=20, segment_events=15) as opened:
+        yield opened

@@ -1,0 +1,19 @@
+"""Every report over every stream is what the oracle says, on each store and whatever the copy's layout."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from tests.pipeline import Pipeline
+from tests.streams import Part, scenarios
+
+
+@given(parts=scenarios())
+def test_reports_equal_the_oracle_in_every_layout(pipeline: Pipeline, parts: list[Part]) -> None:
+    project_key = pipeline.create_project()
+    for part in parts:
+        pipeline.post(project_key, part.events)
+        for change in part.layout_changes:
+            pipeline.change_layout(project_key, change)
+        for report, params in part.questions:
+            pipeline.check(project_key, report, params)

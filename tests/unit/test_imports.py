@@ -1,0 +1,82 @@
+"""Imports go one way: routes -> services -> stores, columns. And importing opens or loads nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config import PROJECT_ROOT
+
+LAYERS = ("routes", "services", "stores", "columns")
+WEB = {"flask", "flask_cors", "flasgger", "werkzeug"}
+TERMS = {"services.clock", "services.errors"}
+"""The vocabulary that every layer shares."""
+
+MAY_NOT_IMPORT = {
+    "routes": {"app", "columns", "db", "gunicorn"},
+    "services": {"app", "routes", "gunicorn", *WEB},
+    "stores": {"app", "routes", "services", "columns", "config", "db", "gunicorn", *WEB},
+    "columns": {"app", "routes", "services", "config", "db", "gunicorn", *WEB},
+}
+
+
+def sources_of(layer: str) -> list[Path]:
+    return sorted((PROJECT_ROOT / layer).rglob("*.py"))
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """Every module that the file imports, at whatever depth, as an absolute name; those for type checkers too."""
+    package = path.relative_to(PROJECT_ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
+            module = base + (node.module or "")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def is_within(module: str, names: set[str]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in names)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
+    assert sources_of(layer)
+    wrong = [
+        f"{path.relative_to(PROJECT_ROOT)} imports {module}"
+        for path in sources_of(layer)
+        for module in imported_by(path)
+        if is_within(module, MAY_NOT_IMPORT[layer]) and not is_within(module, TERMS)
+    ]
+    # For type checkers the settings' type may be named anywhere: it is data.
+    assert [line for line in wrong if not line.endswith("config.Config")] == []
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_only_the_settings_read_the_environment(layer: str) -> None:
+    readers = [
+        str(path)
+        for path in sources_of(layer)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+        and isinstance(node.value, ast.Name) and node.value.id == "os"
+    ]
+    assert readers == []
+
+
+def test_importing_the_application_opens_nothing_and_leaves_the_report_engine_out() -> None:
+    program = (
+        "import sys, threading, app\n"
+        "assert threading.active_count() == 1\n"
+        "assert 'app' not in vars(app)\n"
+        "heavy = {'duckdb', 'pyarrow', 'numpy', 'pandas', 'pymongo', 'gunicorn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
