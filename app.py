@@ -13,8 +13,8 @@ from typing import Any, cast
 from flask import Flask
 
 import db
-from config import PROJECT_ROOT, Config
 from columns.copy import ColumnarCopy
+from config import PROJECT_ROOT, Config
 from routes import register_blueprints
 from services.cache import open_cache
 from services.context import Context

@@ -29,11 +29,7 @@ class JsonLogger(Logger):  # type: ignore[misc]
     """gunicorn's own lines in the service's format. The service logs the requests itself, knowing their routes."""
 
     def setup(self, cfg: Any) -> None:
-        redactor = logs.Redactor(
-            api_key_prefix=_config.api_key_prefix,
-            secrets=[_config.secret_token, _config.secret_key, _config.mongo_uri, _config.redis_url],
-        )
-        logs.configure_logging(level="debug" if _config.debug else _config.log_level, redactor=redactor)
+        logs.configure_for(_config)
         self.error_log.propagate = True
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:

@@ -30,7 +30,7 @@ from services.clock import fetch_now_ms
 from stores.base import Store
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
 
 MAX_PROJECTS_IN_MEMORY = 200
 STREAM_ROWS = 10_000
@@ -58,8 +58,8 @@ class Snapshot:
     count: int
     directory: Path
     segments: tuple[Segment, ...]
-    tail: pyarrow.Table | None
-    patch: pyarrow.Table | None
+    tail: pa.Table | None
+    patch: pa.Table | None
 
 
 @dataclass
@@ -112,8 +112,10 @@ class ColumnarCopy:
             return build_revision(project.manifest, project.tail.settled_count + stored)
 
     def fetch_snapshot(self, project_key: str, *, epoch: int) -> Snapshot:
-        """The project's events, every one acknowledged before the call. `epoch` is the project's data epoch: a copy of an
-        older one is thrown away. Raises CopyBehind, StoreUnavailable."""
+        """The project's events, every one acknowledged before the call.
+
+        `epoch` is the project's data epoch: a copy of an older one is thrown away. Raises CopyBehind, StoreUnavailable.
+        """
         project = self._find(project_key)
         with project.lock:
             self._load_manifest(project, project_key, epoch)
@@ -157,9 +159,10 @@ class ColumnarCopy:
             if audited != manifest:
                 self._publish(directory, audited)
             least = 1 if force else self._seal_events
-            for audited in extend_copy(sealer, audited, now_ms=now_ms, min_events=least):
-                self._publish(directory, audited)
-            delete_unused_files(directory, audited)
+            newest = audited
+            for newest in extend_copy(sealer, audited, now_ms=now_ms, min_events=least):
+                self._publish(directory, newest)
+            delete_unused_files(directory, newest)
 
     def merge(self, project_key: str, *, force: bool = False) -> None:
         """Merge small segments where there are enough (`force`: all segments into one)."""
@@ -267,16 +270,16 @@ class ColumnarCopy:
     def _build_snapshot(self, project_key: str, project: _Project) -> Snapshot:
         directory, manifest = self._directory / project_key, project.manifest
         tail, patch = None, None
-        if project.tail.count:
+        if project.tail.count or manifest.patch_file:
             tail, patch = resolve_persons(self._engine, directory, manifest, project.tail.build_table())
-        elif manifest.patch_file:
-            empty = Tail().build_table()
-            tail, patch = resolve_persons(self._engine, directory, manifest, empty)
         return Snapshot(
-            revision=build_revision(manifest, project.tail.count), count=manifest.count + project.tail.count, directory=directory, segments=manifest.segments,
+            revision=build_revision(manifest, project.tail.count),
+            count=manifest.count + project.tail.count,
+            directory=directory,
+            segments=manifest.segments,
             tail=tail if tail is not None and tail.num_rows else None,
             patch=patch if patch is not None and patch.num_rows else None,
-        )  # fmt: skip
+        )
 
 
 def build_revision(manifest: Manifest, tail_count: int) -> str:

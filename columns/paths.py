@@ -7,6 +7,7 @@ it refuses some JSON that clients do send (empty keys, integers beyond 64 bits).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -20,55 +21,63 @@ MIN_COLUMN_RATIO: Final = 0.001
 MAX_LISTED_PATHS: Final = 2000
 MAX_COUNTED_PATHS: Final = 50_000
 
+MAX_SHAPES: Final = 20_000
+
+KIND_OF_TYPE: Final = {str: "text", bool: "boolean", int: "number", float: "number", list: "other", dict: "other"}
+"""Type of a decoded JSON value -> its kind (`columns.properties.KINDS`)."""
+
 COLUMN_KINDS: Final = frozenset({"text", "number", "boolean"})
 
 
 class PathCounter:
-    """Counts the metadata paths of a stream of events. Lists are leaves; nulls are absent."""
+    """Counts the metadata paths of a stream of events. Lists are leaves; nulls are absent.
+
+    Most events share a few shapes (keys and types), so shapes are counted first and taken apart once each.
+    """
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, ...], dict[str, int]] = {}
+        self._shapes: Counter[tuple[Any, ...]] = Counter()
+        self._counts: dict[tuple[str, ...], Counter[str]] = {}
         self._is_complete = True
-        self._decode = msgspec.json.Decoder().decode
+        self._decode = msgspec.json.Decoder(dict[str, Any]).decode
 
     def add(self, metadata: str) -> None:
         """Count the paths of one event's metadata, JSON object text."""
-        self._walk((), self._decode(metadata))
+        self._add_object((), self._decode(metadata))
+        if len(self._shapes) > MAX_SHAPES:
+            self._take_shapes_apart()
 
-    def _walk(self, parent: tuple[str, ...], fields: dict[str, Any]) -> None:
-        for key, value in fields.items():
-            if value is None:
-                continue
-            path = (*parent, key)
-            kind = find_kind(value)
-            counts = self._counts.get(path)
-            if counts is None:
-                if len(self._counts) >= MAX_COUNTED_PATHS:
-                    self._is_complete = False
-                    continue
-                counts = self._counts[path] = {}
-            counts[kind] = counts.get(kind, 0) + 1
-            if kind == "other" and isinstance(value, dict):
-                self._walk(path, value)
+    def _add_object(self, parent: tuple[str, ...], fields: dict[str, Any]) -> None:
+        types = (*map(type, fields.values()),)
+        self._shapes[parent, (*fields,), types] += 1
+        if dict in types:
+            for key, value in fields.items():
+                if isinstance(value, dict):
+                    self._add_object((*parent, key), value)
+
+    def _take_shapes_apart(self) -> None:
+        for (parent, keys, types), count in self._shapes.items():
+            for key, value_type in zip(keys, types, strict=True):
+                if value_type is not type(None):
+                    self._count((*parent, key), KIND_OF_TYPE[value_type], count)
+        self._shapes.clear()
+
+    def _count(self, path: tuple[str, ...], kind: str, count: int) -> None:
+        kinds = self._counts.get(path)
+        if kinds is None:
+            if len(self._counts) >= MAX_COUNTED_PATHS:
+                self._is_complete = False
+                return
+            kinds = self._counts[path] = Counter()
+        kinds[kind] += count
 
     def build_stats(self) -> tuple[dict[str, PathStats], bool]:
         """JSON pointer -> stats of the paths met, and whether those are all."""
+        self._take_shapes_apart()
         stats = {
-            build_pointer(path): PathStats(sum(kinds.values()), tuple(sorted(kinds)))
-            for path, kinds in self._counts.items()
+            build_pointer(path): PathStats(kinds.total(), tuple(sorted(kinds))) for path, kinds in self._counts.items()
         }
         return stats, self._is_complete
-
-
-def find_kind(value: Any) -> str:
-    """The kind (`columns.properties.KINDS`) of a JSON value that is not null."""
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "other"
 
 
 def merge_stats(all_stats: Iterable[dict[str, PathStats]]) -> dict[str, PathStats]:

@@ -103,7 +103,7 @@ def split_path(path: str) -> list[str]:
 
 
 def build_column_name(pointer: str, kind: str) -> str:
-    """The segment column that holds the values of one kind at a metadata path. Hexadecimal: DuckDB folds case in names."""
+    """The segment column that holds a metadata path's values of one kind. Hexadecimal: DuckDB folds case in names."""
     return f"m_{hashlib.sha256(pointer.encode()).hexdigest()[:24]}_{kind}"
 
 

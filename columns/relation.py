@@ -63,7 +63,7 @@ def group_by_reading(segments: Iterable[Segment], properties: Sequence[Property]
 
 
 def find_reading(segment: Segment, prop: Property) -> tuple[str, ...] | None:
-    """Kinds that the segment has columns of for a metadata path; none: no event has the path; None: read the JSON text."""
+    """Kinds that the segment has columns of for a path; none: no event has the path; None: read the JSON text."""
     stat = segment.paths.get(prop.pointer)
     if stat is None:
         return () if segment.has_all_paths else None

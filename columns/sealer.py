@@ -32,11 +32,13 @@ from stores.base import ArrivalRow, Store
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow
+    import pyarrow as pa
 
 MERGE_RUN: Final = 8
-"""So many neighbouring segments of one size class become one: each event is rewritten once per class."""
+"""So many small neighbours become one segment, though they do not fill it."""
 SCAN_EVENTS: Final = 20_000
+MAX_SEAL_EVENTS: Final = 250_000
+"""Events read into memory at once (about 100 MB); larger segments come from merging, which spills to disk."""
 AUDIT_AFTER_MS: Final = 60_000
 """A write that surfaced late (its host stalled longer than the settle window) has surfaced by then."""
 
@@ -51,13 +53,13 @@ class Sealer:
     project_key: str
     segment_events: int
 
-    def seal(self, manifest: Manifest, *, now_ms: int, max_events: int | None = None) -> Manifest:
-        """Append one segment of the oldest settled events that are in none; the manifest unchanged where there are none.
+    def seal(self, manifest: Manifest, *, now_ms: int) -> Manifest:
+        """Append one segment of the oldest settled events that are in none; unchanged where there are none.
 
-        A segment holds `segment_events` (or `max_events`), or more where many events share its last position.
+        It holds `MAX_SEAL_EVENTS` at most, or more where many events share its last position.
         """
         settled = self.store.settled_position(self.project_key, now_ms=now_ms)
-        limit = max_events or self.segment_events
+        limit = min(MAX_SEAL_EVENTS, self.segment_events)
         rows = take_rows(self.store.scan(self.project_key, manifest.position, settled, batch_size=SCAN_EVENTS), limit)
         loaded = load_rows(rows)
         if loaded is None:
@@ -65,16 +67,23 @@ class Sealer:
         table, paths, has_all_paths, last_position = loaded
         stop = settled if table.num_rows < limit else last_position + 1
         segment = Segment(
-            file=f"segment-{manifest.sequence + 1:08d}.parquet", start=manifest.position, stop=stop,
-            count=table.num_rows, min_ms=None, max_ms=None, paths=paths, has_all_paths=has_all_paths, sealed_at_ms=now_ms,
-        )  # fmt: skip
+            file=f"segment-{manifest.sequence + 1:08d}.parquet",
+            start=manifest.position,
+            stop=stop,
+            count=table.num_rows,
+            min_ms=None,
+            max_ms=None,
+            paths=paths,
+            has_all_paths=has_all_paths,
+            sealed_at_ms=now_ms,
+        )
         with self.engine.open_cursor({"arrived": table}) as cursor:
             rows_sql = build_rows_sql("arrived")
             sealed = self._publish(cursor, manifest, manifest.segments, segment, rows_sql, Parameters())
         return msgspec.structs.replace(sealed, position=stop)
 
     def merge(self, manifest: Manifest, *, now_ms: int, force: bool = False) -> Manifest:
-        """Replace a run of small neighbouring segments by one (`force`: all segments); unchanged where there is no run."""
+        """Replace a run of small neighbours by one segment (`force`: all); unchanged where there is no run."""
         run = (0, len(manifest.segments)) if force else find_merge_run(manifest.segments, self.segment_events)
         if run is None or run[1] - run[0] < 2:
             return manifest
@@ -96,8 +105,11 @@ class Sealer:
             return self._publish(cursor, manifest, kept[0], merged, source, parameters, after=kept[1])
 
     def audit(self, manifest: Manifest, *, now_ms: int, force: bool = False) -> Manifest:
-        """Compare each segment, once, with a count in the store; a segment that disagrees is cut off with all after it,
-        to be sealed again. `force`: also segments that are young or were audited before."""
+        """Compare each segment, once, with a count in the store.
+
+        A segment that disagrees is cut off with all after it, to be sealed again. `force`: also segments that are young
+        or were audited before.
+        """
         for number, segment in enumerate(manifest.segments):
             if not force and (segment.is_audited or segment.sealed_at_ms + AUDIT_AFTER_MS > now_ms):
                 continue
@@ -109,8 +121,11 @@ class Sealer:
         return manifest
 
     def _cut(self, manifest: Manifest, number: int) -> Manifest:
-        """Drop the segment of that number and all later ones. The links of dropped segments stay in the identity file:
-        events are never changed, so they hold, and sealing the same events again adds the same links."""
+        """Drop the segment of that number and all later ones.
+
+        The links of dropped segments stay in the identity file: events are never changed, so they hold, and sealing the
+        same events again adds the same links.
+        """
         return msgspec.structs.replace(
             manifest, segments=manifest.segments[:number], position=manifest.segments[number].start
         )
@@ -125,9 +140,9 @@ class Sealer:
         patch_file = f"patch-{sequence:08d}.parquet"
         self.directory.mkdir(parents=True, exist_ok=True)
         old_identity = read_identity(self.directory, manifest)
-        links = f"SELECT anon_key, user_id, first_at FROM {old_identity} UNION ALL " + (
-            f"SELECT anon_key, user_id, first_at FROM ({build_links_sql(f'({rows_sql})')})"
-        )
+        links = f"""
+            SELECT anon_key, user_id, first_at FROM {old_identity}
+            UNION ALL SELECT anon_key, user_id, first_at FROM ({build_links_sql(f"({rows_sql})")})"""
         copy_to_parquet(cursor, build_identity_sql(links), parameters, self.directory / identity_file)
         identity = read_file(self.directory, identity_file)
         patched = self._write_patch(cursor, manifest, (*before, *after), identity, patch_file)
@@ -139,7 +154,7 @@ class Sealer:
             "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM read_parquet($v0)",
             {"v0": [str(self.directory / segment.file)]},
         ).fetchone()
-        min_ms, max_ms = bounds if bounds else (None, None)
+        min_ms, max_ms = bounds or (None, None)
         written = msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms)
         return msgspec.structs.replace(
             manifest, segments=(*before, written, *after), identity_file=identity_file,
@@ -147,9 +162,14 @@ class Sealer:
         )  # fmt: skip
 
     def _write_patch(
-        self, cursor: duckdb.DuckDBPyConnection, manifest: Manifest, kept: tuple[Segment, ...], identity: str, patch_file: str
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        manifest: Manifest,
+        kept: tuple[Segment, ...],
+        identity: str,
+        patch_file: str,
     ) -> int:
-        """Persons of anonymous events in kept segments whose person is now another than the one written; how many."""
+        """Write whose the anonymous events of kept segments are now, where that is not who was written; how many."""
         if not kept:
             return 0
         parameters = Parameters()
@@ -182,7 +202,7 @@ def take_rows(batches: Iterator[list[ArrivalRow]], limit: int) -> Iterator[list[
 
 def load_rows(
     batches: Iterator[list[ArrivalRow]],
-) -> tuple[pyarrow.Table, dict[str, PathStats], bool, int] | None:
+) -> tuple[pa.Table, dict[str, PathStats], bool, int] | None:
     """Rows as one Arrow table, their metadata paths, whether those are all, and the last position; None: no rows."""
     counter, tables, last_position = PathCounter(), [], 0
     for batch in batches:
@@ -202,21 +222,24 @@ def load_rows(
 
 
 def find_merge_run(segments: tuple[Segment, ...], segment_events: int) -> tuple[int, int] | None:
-    """The newest run of at least `MERGE_RUN` neighbours that together fit in a segment and are alike in size
-    (none larger than the others together); None where there is none."""
-    for stop in range(len(segments), MERGE_RUN - 1, -1):
-        start, total, largest = stop, 0, 0
-        while start > 0 and total + segments[start - 1].count <= segment_events * 1.5:
-            start -= 1
+    """The newest and longest run of neighbours worth merging: they fit in a segment, are many or fill it, and none is
+    larger than the others together, so that an event is rewritten a few times only. None where there is none."""
+    for stop in range(len(segments), 1, -1):
+        best, total, largest = None, 0, 0
+        for start in range(stop - 1, -1, -1):
             total += segments[start].count
             largest = max(largest, segments[start].count)
-        if stop - start >= MERGE_RUN and largest * 2 <= total:
-            return start, stop
+            if total > segment_events * 1.5:
+                break
+            if (stop - start >= MERGE_RUN or total >= segment_events * 0.75) and largest * 2 <= total:
+                best = start
+        if best is not None:
+            return best, stop
     return None
 
 
 def extend_copy(sealer: Sealer, manifest: Manifest, *, now_ms: int, min_events: int) -> Iterator[Manifest]:
-    """Seal while at least `min_events` settled events wait, merging on the way; yields each manifest to put in force."""
+    """Seal while at least `min_events` settled events wait, merging on the way; yields manifests to put in force."""
     while True:
         settled = sealer.store.settled_position(sealer.project_key, now_ms=now_ms)
         waiting = sealer.store.count(sealer.project_key, manifest.position, settled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +20,21 @@ from columns.writer import (
 from stores.base import ArrivalRow, Store
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
 
 MAX_CHUNKS = 16
 
 
 @dataclass
 class Tail:
-    """Events from `start` on: settled ones in Arrow chunks up to `position`, younger ones as rows that may still be joined
-    by events that arrive between them."""
+    """Events from `start` on: settled ones in Arrow chunks up to `position`, younger ones as rows.
+
+    Between young ones others may still arrive.
+    """
 
     start: int = 0
     position: int = 0
-    chunks: list[pyarrow.Table] = field(default_factory=list)
+    chunks: list[pa.Table] = field(default_factory=list)
     young: list[ArrivalRow] = field(default_factory=list)
 
     @property
@@ -67,8 +68,11 @@ class Tail:
         self._settle(self._fetch_young(store, project_key, stored), settled)
 
     def _fetch_young(self, store: Store, project_key: str, stored: int) -> list[ArrivalRow]:
-        """All events from `position` on. Mostly the new ones are the last: the others are read again only where the number
-        says that some arrived between those that are known."""
+        """All events from `position` on.
+
+        Mostly the new ones are the last: the known ones are read again only where the number says that some arrived
+        between them.
+        """
         if self.young:
             last_position = self.young[-1].position
             known = [row for row in self.young if row.position < last_position]
@@ -89,7 +93,7 @@ class Tail:
             self.chunks = [pa.concat_tables(self.chunks).combine_chunks()]
         self.position = max(self.position, settled)
 
-    def build_table(self) -> pyarrow.Table:
+    def build_table(self) -> pa.Table:
         """All its events."""
         import pyarrow as pa
 
@@ -101,9 +105,7 @@ def read_rows(store: Store, project_key: str, start: int) -> list[ArrivalRow]:
     return [row for batch in store.scan(project_key, start) for row in batch]
 
 
-def resolve_persons(
-    engine: Engine, directory: Path, manifest: Manifest, rows: pyarrow.Table
-) -> tuple[pyarrow.Table, pyarrow.Table]:
+def resolve_persons(engine: Engine, directory: Path, manifest: Manifest, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The tail with its persons, and the patch: (anon_key, person_key) of all segments' anonymous events whose person
     is known better now than when they were written."""
     old_identity = read_identity(directory, manifest)
@@ -111,10 +113,12 @@ def resolve_persons(
     with engine.open_cursor({"arrived": rows}) as cursor:
         rows_sql = build_rows_sql("arrived")
         cursor.execute(f"""
-            CREATE TEMP TABLE identity_now AS {build_identity_sql(f'''
+            CREATE TEMP TABLE identity_now AS {
+            build_identity_sql(f'''
                 SELECT anon_key, user_id, first_at FROM ({build_links_sql(f"({rows_sql})")})
                 UNION ALL SELECT anon_key, user_id, first_at FROM {old_identity}
-                WHERE anon_key IN (SELECT md5_number(anonymous_id)::UUID FROM arrived)''')}""")
+                WHERE anon_key IN (SELECT md5_number(anonymous_id)::UUID FROM arrived)''')
+        }""")
         tail = cursor.sql(build_persons_sql(rows_sql, "identity_now")).to_arrow_table()
         changed = f"""
             SELECT now.anon_key, now.user_key AS person_key FROM identity_now now LEFT JOIN {old_identity} old

@@ -17,14 +17,14 @@ from stores.base import ArrivalRow
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow
+    import pyarrow as pa
 
 ROW_COLUMNS: Final = (
     "position", "event_id", "event_name", "occurred_at", "received_at", "anonymous_id", "user_id",
     "session_id", "url", "referrer", "user_agent", "ip", "metadata",
 )  # fmt: skip
 BUILT_COLUMNS: Final = ("person_key", "anon_key")
-"""person_key: 128-bit key of the person, null for nobody. anon_key: that of the anonymousId where no userId was sent."""
+"""Keys of 128 bits. person_key: the person, null for nobody. anon_key: the anonymousId, where no userId was sent."""
 
 ROW_GROUP_EVENTS: Final = 122_880
 
@@ -35,7 +35,7 @@ BUILT_EXPRESSIONS: Final = """
 distinct persons are distinct keys up to a chance of 1e-20 among a billion, at half the cost of comparing the texts."""
 
 
-def build_row_table(rows: Sequence[ArrivalRow]) -> pyarrow.Table:
+def build_row_table(rows: Sequence[ArrivalRow]) -> pa.Table:
     """Arrow table of rows as the store gave them; empty metadata is null."""
     import pyarrow as pa
 
@@ -44,7 +44,7 @@ def build_row_table(rows: Sequence[ArrivalRow]) -> pyarrow.Table:
     return pa.Table.from_arrays(arrays, schema=fetch_row_schema())
 
 
-def fetch_row_schema() -> pyarrow.Schema:
+def fetch_row_schema() -> pa.Schema:
     """Schema of `build_row_table`: milliseconds become timestamps without zone, UTC."""
     import pyarrow as pa
 
@@ -95,7 +95,9 @@ def write_segment(
             expressions = build_json_expressions(parse_pointer(pointer), parameters)
             columns += [f"{expressions[kind]} AS {build_column_name(pointer, kind)}" for kind in stat.kinds]
     persons = build_persons_sql(relation, identity_relation)
-    copy_to_parquet(cursor, f"SELECT {', '.join(columns)} FROM ({persons}) ORDER BY occurred_at, position", parameters, path)
+    copy_to_parquet(
+        cursor, f"SELECT {', '.join(columns)} FROM ({persons}) ORDER BY occurred_at, position", parameters, path
+    )
 
 
 def copy_to_parquet(cursor: duckdb.DuckDBPyConnection, select: str, parameters: Parameters, path: Path) -> int:

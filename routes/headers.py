@@ -36,4 +36,5 @@ def install(app: Flask) -> None:
             origins="*" if "*" in origins else list(origins),
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
             max_age=PREFLIGHT_SECONDS,
+            send_wildcard=True,
         )

@@ -75,7 +75,7 @@ class CompactJson(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         document = self._prepare_response_obj(args, kwargs)
-        return self._app.response_class(msgspec.json.encode(document) + b"\n", mimetype="application/json")
+        return Response(msgspec.json.encode(document) + b"\n", mimetype="application/json")
 
 
 class SlashNormaliser:
@@ -94,7 +94,8 @@ class SlashNormaliser:
 def _start_request() -> None:
     g.started = time.perf_counter()
     logs.current_request_id.set(request_id())
-    trace = _trace_pattern.search(request.headers.get("X-Cloud-Trace-Context") or request.headers.get("traceparent") or "")
+    headers = request.headers
+    trace = _trace_pattern.search(headers.get("X-Cloud-Trace-Context") or headers.get("traceparent") or "")
     logs.current_trace.set(trace.group(1) if trace else None)
 
 
@@ -115,6 +116,11 @@ def _note_answer(response: Response) -> Response:
     return response
 
 
+def _forget_request(_: BaseException | None) -> None:
+    logs.current_request_id.set(None)
+    logs.current_trace.set(None)
+
+
 def install(app: Flask) -> None:
     """Request ids, JSON, slashes, and a log line and counts for every answer."""
     app.json = CompactJson(app)
@@ -122,3 +128,4 @@ def install(app: Flask) -> None:
     app.wsgi_app = SlashNormaliser(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request_funcs.setdefault(None, []).insert(0, _start_request)
     app.after_request(_note_answer)
+    app.teardown_request(_forget_request)

@@ -93,7 +93,7 @@ class RedisCache:
             return None
         try:
             value = self._client.get(KEY_PREFIX + key)
-        except Exception as exc:  # whatever Redis does, the report is still computed
+        except Exception as exc:  # noqa: BLE001 - whatever Redis does, the report is still computed
             self._note_failure(exc)
             return None
         telemetry.record_cache(CacheOutcome.MISS if value is None else CacheOutcome.HIT)
@@ -104,7 +104,7 @@ class RedisCache:
             return
         try:
             self._client.set(KEY_PREFIX + key, value, ex=self._ttl_seconds)
-        except Exception as exc:  # an entry that is not kept is computed again
+        except Exception as exc:  # noqa: BLE001 - an entry that is not kept is computed again
             self._note_failure(exc)
 
     def _note_failure(self, exc: Exception) -> None:

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from config import Config
 
 REQUEST_LOGGER = "apptracker.request"
 REDACTED = "[redacted]"
@@ -35,7 +38,8 @@ class Redactor:
         self._api_key_prefix = api_key_prefix
         self._api_key = re.compile(re.escape(api_key_prefix) + r"[A-Za-z0-9_-]{5,}")
         # A secret is found both as it is and as it looks inside a JSON string.
-        self._secrets = sorted({form for secret in secrets if secret for form in (secret, _inside_json(secret))}, key=len, reverse=True)
+        forms = {form for secret in secrets if secret for form in (secret, _inside_json(secret))}
+        self._secrets = sorted(forms, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """The text without anything secret; other texts come back unchanged."""
@@ -63,7 +67,7 @@ class JsonFormatter(logging.Formatter):
         entry: dict[str, Any] = {
             "severity": record.levelname,
             "message": record.getMessage(),
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "time": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "logger": record.name,
         }
         if (request_id := current_request_id.get()) is not None:
@@ -87,6 +91,13 @@ def _clean(value: Any) -> Any:
     return _clean(str(value))
 
 
+def configure_for(config: Config) -> None:
+    """Log as the settings say, on standard output: called once in each process that is not a test."""
+    secrets = (config.secret_token, config.secret_key, config.mongo_uri, config.redis_url)
+    redactor = Redactor(api_key_prefix=config.api_key_prefix, secrets=secrets)
+    configure_logging(level="debug" if config.debug else config.log_level, redactor=redactor)
+
+
 def configure_logging(*, level: str, redactor: Redactor, stream: Any = None) -> None:
     """Send every log line of this process to `stream` (standard output) as JSON. Replaces what was configured."""
     handler = logging.StreamHandler(stream or sys.stdout)
@@ -101,7 +112,10 @@ def configure_logging(*, level: str, redactor: Redactor, stream: Any = None) -> 
 def record_request(
     *, method: str, path: str, status: int, seconds: float, user_agent: str | None, remote_ip: str | None, quiet: bool
 ) -> None:
-    """Log an answered request. `path` comes without its query, which may hold a key. `quiet`: at debug level unless it failed."""
+    """Log an answered request. `path` comes without its query, which may hold a key.
+
+    `quiet`: at debug level, unless it failed.
+    """
     severity = logging.ERROR if status >= 500 and status != 503 else logging.WARNING if status == 503 else logging.INFO
     if quiet and severity == logging.INFO:
         severity = logging.DEBUG

@@ -34,7 +34,7 @@ class SealingProcess:
             if self._process is not None and self._process.poll() is None:
                 return
             command = [sys.executable, "-m", "services.sealing", project_key, str(epoch)]
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            self._process = subprocess.Popen(  # our own module
                 command, env=self._environment, cwd=Path(__file__).resolve().parent.parent, stdin=subprocess.DEVNULL
             )
 

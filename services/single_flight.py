@@ -27,7 +27,7 @@ class SingleFlight(Generic[Result]):
             return flight.result()
         try:
             mine.set_result(compute())
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised again below, in every waiting thread
             mine.set_exception(exc)
         finally:
             with self._lock:

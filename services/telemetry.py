@@ -89,7 +89,7 @@ def render_metrics() -> bytes:
     """Every count in Prometheus' text format; under gunicorn those of all workers added up."""
     registry = CollectorRegistry()
     try:
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     except ValueError:  # no folder is named: this process is the only one
         registry = REGISTRY
     return generate_latest(registry)

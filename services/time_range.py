@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,9 @@ class TimeRange:
     to_ms: int | None = None
 
     def previous(self, zone: ZoneInfo) -> TimeRange:
-        """The range of the same length on the wall clock of the zone that ends where this one begins. Needs both bounds."""
-        assert self.from_ms is not None
-        assert self.to_ms is not None
+        """The range of the same length on the zone's wall clock that ends where this one begins."""
+        if self.from_ms is None or self.to_ms is None:
+            raise InvalidInput("compare=previous needs both from and to", fields=["compare", "from", "to"])
         start = clock.from_ms(self.from_ms).astimezone(zone).replace(tzinfo=None)
         stop = clock.from_ms(self.to_ms).astimezone(zone).replace(tzinfo=None)
         try:
@@ -66,7 +66,7 @@ def parse_bound_ms(value: object, zone: ZoneInfo, *, is_end: bool) -> int:
 
 def find_day_start(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a local date, UTC. Where midnight is skipped by a clock change, the moment of the change."""
-    midnight = datetime(day.year, day.month, day.day)
+    midnight = datetime.combine(day, time.min)
     start = midnight.replace(tzinfo=zone).astimezone(UTC)
     if start.astimezone(zone).replace(tzinfo=None) == midnight:
         return start

@@ -79,7 +79,7 @@ class Store(Protocol):
         """Release connections."""
 
     def append(self, events: Sequence[Event]) -> list[bool]:
-        """Store the events durably, each `(project_key, event_id)` once for ever; True where stored now, False for a duplicate.
+        """Store the events durably, each `(project_key, event_id)` once for ever; True: stored now, False: a duplicate.
 
         On return all of them are committed (also those that another process was storing). Events of several
         projects may be mixed. On StoreUnavailable some may be stored; appending again is safe.
@@ -93,7 +93,8 @@ class Store(Protocol):
     ) -> Iterator[list[ArrivalRow]]:
         """The project's committed events with `start <= position < stop` (None: to the newest), in position order.
 
-        Includes every event whose append returned before the call. Yields lists of at most `batch_size` rows, none empty.
+        Includes every event whose append returned before the call. Yields lists of at most `batch_size` rows, none
+        empty.
         """
 
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
@@ -103,7 +104,7 @@ class Store(Protocol):
         """Remove every event of the project for good; how many there were."""
 
     def insert_document(self, collection: str, document_id: str, document: Document) -> bool:
-        """Store a small JSON document under its id; False, and nothing changed, if the id is taken. Durable on return."""
+        """Store a small document under its id, durably; False, and nothing changed, if the id is taken."""
 
     def insert_documents(self, collection: str, documents: Mapping[str, Document]) -> None:
         """Store several new documents by id; ids that are taken keep what they have. Durable on return."""
@@ -112,13 +113,20 @@ class Store(Protocol):
         """The document, or None where there is none."""
 
     def find_documents(
-        self, collection: str, equals: Document | None = None, *, order_by: str | None = None,
-        descending: bool = False, limit: int | None = None,
+        self,
+        collection: str,
+        equals: Document | None = None,
+        *,
+        order_by: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
     ) -> list[Document]:
         """The documents whose top-level fields equal all of `equals`, ordered by a top-level field, ties by id."""
 
-    def update_document(self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None) -> bool:
-        """Set top-level fields atomically; False, and nothing changed, if no such document has the `expect`ed fields."""
+    def update_document(
+        self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None
+    ) -> bool:
+        """Set top-level fields atomically; False, and nothing changed, without such a document with `expect`ed fields."""
 
     def increment_document(self, collection: str, document_id: str, field: str) -> bool:
         """Add 1 atomically to an integer field (missing counts as 0); False if there is no such document."""

@@ -106,7 +106,8 @@ def find_duplicates(error: BulkWriteError) -> set[int]:
     write_errors, concern_errors = error.details["writeErrors"], error.details["writeConcernErrors"]
     failed = [entry for entry in write_errors if entry["code"] != DUPLICATE_KEY] + concern_errors
     if failed:
-        raise StoreUnavailable(f"MongoDB did not confirm the write: {failed[0].get('errmsg')}") from error
+        # Not chained: the driver's error holds the documents, which do not belong in a log.
+        raise StoreUnavailable(f"MongoDB did not confirm the write: {failed[0].get('errmsg')}") from None
     return {entry["index"] for entry in write_errors}
 
 

@@ -30,7 +30,7 @@ def build_config(data_dir: Path, **overrides: Any) -> Config:
 
 @pytest.fixture
 def make_app(tmp_path: Path) -> Iterator[MakeApp]:
-    """`make_app(env="production", ...)`: the service with these settings; `store_object=` replaces the embedded store."""
+    """`make_app(env="production", ...)`: the service with these settings, over `store_object` if one is given."""
     opened: list[Flask] = []
 
     def make(*, store_object: Store | None = None, **overrides: Any) -> Flask:

@@ -124,13 +124,14 @@ def _explain_envelope(body: bytes) -> InvalidInput:
 def _decode_slowly(body: bytes, max_events: int) -> _Envelope:
     try:
         members = lenient_json.split_members(body)
-        if members.get("events", b"")[:1] != b"[":
-            raise _explain_envelope(body)
-        events = lenient_json.split_items(members.pop("events"), max_items=max_events)
+        list_text = members.pop("events", b"null")
+        events = lenient_json.split_items(list_text, max_items=max_events) if list_text[:1] == b"[" else [list_text]
         if events is None:
             raise build_too_many_events(max_events)
         for text in (*events, *members.values()):
             _check_syntax(text)
+        if list_text[:1] != b"[":
+            raise _explain_envelope(body)
     except MalformedJson as exc:
         if body.lstrip()[:1] in (b"[", b'"'):
             raise _explain_envelope(body) from exc

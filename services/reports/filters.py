@@ -48,7 +48,8 @@ def parse_filter(item: object, field: str) -> Filter:
         raise InvalidInput(f"{field} must be an object with property, operator and value", fields=[field])
     for name in item:
         if name not in ("property", "operator", "value"):
-            raise InvalidInput(f"{field}.{str(name)[:100]} is unknown: expected property, operator and value", fields=[field])
+            message = f"{field}.{str(name)[:100]} is unknown: expected property, operator and value"
+            raise InvalidInput(message, fields=[field])
     try:
         prop = parse_property(item["property"] if isinstance(item.get("property"), str) else "")
     except ValueError as exc:
@@ -104,7 +105,7 @@ def parse_scalar(value: object, prop: Property) -> Scalar:
 
 
 def build_filter_sql(condition: Filter, number: int, parameters: Parameters) -> str:
-    """The condition on the property numbered `number` of `columns.relation.build_events_sql`; never null when negated."""
+    """The condition on the typed columns of the property of that number; never null when negated."""
     positive = COMPLEMENTS.get(condition.operator)
     if positive:
         matched = BUILDERS[positive](condition, f"p{number}", parameters)

@@ -1,8 +1,8 @@
 """funnel: how many persons go from step to step, and how long they take.
 
-The definition is docs/metrics.md, Funnel. There are two ways to the same numbers: ordered steps of different event names
-are joined in SQL (`funnel_joins`); where one event may match several steps, or what lies between counts, journeys are
-walked person by person (`funnel_walk`).
+The definition is docs/metrics.md, Funnel. There are two ways to the same numbers: ordered steps of different event
+names are joined in SQL (`funnel_joins`); where one event may match several steps, or what lies between counts, journeys
+are walked person by person (`funnel_walk`).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def list_properties(parameters: FunnelParameters) -> tuple[Property, ...]:
 
 
 def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
-    """Persons who reached each step, and with a breakdown the same for each value at the entry. Nobody: zeros and nulls."""
+    """Persons who reached each step; with a breakdown also for each value at the entry. Nobody: zeros and nulls."""
     parameters: FunnelParameters = request.parameters
     whole = fetch_numbers(population, replace(parameters, breakdown=None))
     result = format_steps(whole.get(NO_BREAKDOWN, []), parameters)

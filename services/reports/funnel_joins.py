@@ -1,8 +1,9 @@
-"""Ordered funnels whose steps are different events, in SQL: each step joins the earliest later event by an ASOF join."""
+"""Ordered funnels whose steps are different events, in SQL: each step is an ASOF join to the earliest later event."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 from services.reports.funnel_steps import (
     BreakdownKey,
@@ -48,11 +49,11 @@ def build_joined_sql(population: Population, parameters: FunnelParameters, keys:
     events = f"SELECT * FROM ({population.build_sql()}) WHERE person IS NOT NULL AND event_name IN ({names})"
     entry_columns = "".join(f", {expression} AS key_{number}" for number, expression in enumerate(keys))
     entry_id = "event_id" if keys else "''"
-    relations = [
-        f"population AS ({events})",
-        f"chain_1 AS (SELECT person, occurred_at AS time_1, {entry_id} AS entry_id{entry_columns} FROM population"
-        f" WHERE {build_step_condition(population, steps[0])})",
-    ]
+    entries = (
+        f"SELECT person, occurred_at AS time_1, {entry_id} AS entry_id{entry_columns} FROM population"
+        f" WHERE {build_step_condition(population, steps[0])}"
+    )
+    relations = [f"population AS ({events})", f"chain_1 AS ({entries})"]
     for number, step in enumerate(steps[1:], start=2):
         window = population.bind(timedelta(milliseconds=parameters.window_ms))
         following = (
@@ -71,7 +72,7 @@ def build_joined_sql(population: Population, parameters: FunnelParameters, keys:
     fields += [f"key_{number}: key_{number}" for number in range(len(keys))]
     relations.append(f"best AS (SELECT min({{{', '.join(fields)}}}) AS entry FROM chain_{len(steps)} GROUP BY person)")
     measures = ["count(*)"]
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in pairwise(times):
         wait = f"epoch_ms(entry.{later}) - epoch_ms(entry.{earlier})"
         measures += [f"count(entry.{later})", f"median({wait})", f"sum({wait})::DOUBLE"]
     grouped = [f"entry.key_{number}" for number in range(len(keys))]

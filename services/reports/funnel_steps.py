@@ -39,7 +39,7 @@ class FunnelParameters:
 
 
 class StepNumbers(NamedTuple):
-    """Of the persons who reached a step, how many, and how long after the previous step (None: first step or nobody)."""
+    """How many persons reached a step, and how long after the previous one (None: the first step, or nobody)."""
 
     users: int
     median_ms: float | None

@@ -1,4 +1,4 @@
-"""Funnels of any order and with steps that share events, walked person by person over rows that DuckDB sorts and streams."""
+"""Funnels of any order, whose steps may share events, walked person by person over rows that DuckDB sorts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fetch_walked_numbers(population: Population, parameters: FunnelParameters) -
 
 
 def build_walk_sql(population: Population, parameters: FunnelParameters, keys: list[str]) -> str:
-    """Rows (person, time in ms, steps matched as bits, breakdown columns...), persons together, each by time and event id."""
+    """Rows (person, ms, steps matched as bits, breakdown columns...), persons together, each by time and event id."""
     conditions = [build_step_condition(population, step) for step in parameters.steps]
     mask = " + ".join(
         f"CASE WHEN {condition} THEN {1 << number} ELSE 0 END" for number, condition in enumerate(conditions)

@@ -1,4 +1,4 @@
-"""The events a report counts, as SQL: the rows of a snapshot in range that pass the filters; persons and sessions of them."""
+"""The events a report counts, as SQL: those of a snapshot in range that pass the filters; and their sessions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Population:
 
     def build_unfiltered_sql(self) -> str:
         """SELECT of all events in range, with `passes`: whether the filters hold."""
-        return f"SELECT *, coalesce({self.build_condition(self.filters)}, false) AS passes FROM {self._build_in_range()}"
+        passes = f"coalesce({self.build_condition(self.filters)}, false)"
+        return f"SELECT *, {passes} AS passes FROM {self._build_in_range()}"
 
     def renew(self) -> Population:
         """The same events, for another query: nothing is bound yet."""
@@ -70,9 +71,7 @@ class Population:
 
     def _build_in_range(self) -> str:
         from_ms, to_ms = self.range.from_ms, self.range.to_ms
-        events = build_events_sql(
-            self.snapshot, self.parameters, self._all_properties(), from_ms=from_ms, to_ms=to_ms
-        )
+        events = build_events_sql(self.snapshot, self.parameters, self._all_properties(), from_ms=from_ms, to_ms=to_ms)
         conditions = ["occurred_at IS NOT NULL"]
         if from_ms is not None:
             conditions.append(f"occurred_at >= {self.bind(clock.from_ms(from_ms).replace(tzinfo=None))}")
@@ -89,11 +88,13 @@ def build_session_count_sql(population: Population) -> str:
         WITH ranged AS ({events}),
         starts AS (
             SELECT person, occurred_at, passes,
-                coalesce(occurred_at - lag(occurred_at) OVER (PARTITION BY person ORDER BY occurred_at) > {gap}, true) AS starts
+                coalesce(occurred_at - lag(occurred_at) OVER person_events > {gap}, true) AS starts
             FROM ranged WHERE session_id IS NULL AND person IS NOT NULL
+            WINDOW person_events AS (PARTITION BY person ORDER BY occurred_at)
         ),
         numbered AS (
-            SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY occurred_at) AS number FROM starts
+            SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY occurred_at) AS number
+            FROM starts
         )
         SELECT (SELECT count(DISTINCT session_id) FROM ranged WHERE passes)
             + {count_formed_sessions(population)})"""

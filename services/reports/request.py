@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.errors import InvalidInput
 from services.fields import FieldParser, parse_fields
 from services.projects import Project, parse_timezone
 from services.reports.filters import Filter, parse_filters
@@ -62,8 +61,8 @@ def parse_report_request(
     zone_name = values.get("tz", project.timezone)
     time_range = parse_time_range(values, ZoneInfo(zone_name))
     is_compared = values.get("compare", False)
-    if is_compared and (time_range.from_ms is None or time_range.to_ms is None):
-        raise InvalidInput("compare=previous needs both from and to", fields=["compare", "from", "to"])
+    if is_compared:
+        time_range.previous(ZoneInfo(zone_name))  # refused here rather than after the first half of the work
     request = ReportRequest(time_range, zone_name, parse_filters(values.get("filters", [])), is_compared)
     return request, {name: value for name, value in values.items() if name in own_fields}
 

@@ -57,7 +57,7 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
         try:
             buckets = list_buckets(*span, interval, zone)
         except TooManyBuckets:
-            message = f"the range has more than {MAX_BUCKETS} buckets: narrow it with from and to, or take a longer interval"
+            message = f"the range has more than {MAX_BUCKETS} buckets: narrow from and to, or take a longer interval"
             raise InvalidInput(message, fields=["from", "to", "interval"]) from None
         except OverflowError:
             raise InvalidInput("the range reaches beyond the years 1 to 9999 in tz", fields=["from", "to"]) from None

@@ -63,7 +63,9 @@ def test_the_service_starts_and_lives_without_its_database(away: FlaskClient) ->
     assert away.get("/health").status_code == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/health/ready"), ("GET", "/db/health"), ("POST", "/db/test-insert")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/health/ready"), ("GET", "/db/health"), ("POST", "/db/test-insert")]
+)
 def test_a_database_that_is_away_is_503_with_retry_after(away: FlaskClient, method: str, path: str) -> None:
     response = away.open(path, method=method)
     assert response.status_code == 503

@@ -12,7 +12,10 @@ from openapi_spec_validator import validate
 
 from tests.conftest import MakeApp
 
-UNDOCUMENTED = {"/swagger", "/apispec.json", "/docs", "/api/docs", "/oauth2-redirect.html", "/apidocs/index.html", "/flasgger_static/{filename}"}
+UNDOCUMENTED = {
+    "/swagger", "/apispec.json", "/docs", "/api/docs", "/oauth2-redirect.html", "/apidocs/index.html",
+    "/flasgger_static/{filename}",
+}
 """The documentation itself."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 

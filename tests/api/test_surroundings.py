@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 from tests.conftest import MakeApp
 
 PAGE = {"Origin": "https://app.example.com"}
-PREFLIGHT = {**PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-api-key"}
+PREFLIGHT = {
+    **PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-api-key",
+}
 
 
 @pytest.mark.parametrize("sent", ["abc", "a" * 128, "A.b_c-1"])

@@ -100,7 +100,7 @@ class _driver_errors:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if isinstance(error, mongomock.BulkWriteError):
-            raise errors.BulkWriteError(error.details) from error
+            raise errors.BulkWriteError({"writeConcernErrors": [], **error.details}) from error
         if isinstance(error, mongomock.DuplicateKeyError):
             raise errors.DuplicateKeyError(str(error)) from error
 

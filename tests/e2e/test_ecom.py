@@ -58,7 +58,7 @@ def read_shop_events() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module", params=["embedded", "mongodb"])
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pipeline, str]]:
     """The shop's project on each store; the first half sealed into segments, the rest in the tail."""
-    mongo_uri = request.getfixturevalue("mongo_uri") if request.param == "mongodb" else None
+    mongo_uri = request.getfixturevalue("mongodb_uri") if request.param == "mongodb" else None
     with open_pipeline(tmp_path_factory.mktemp(request.param), mongo_uri) as pipeline:
         project_key = pipeline.create_project()
         events = read_shop_events()

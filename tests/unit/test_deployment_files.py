@@ -256,14 +256,14 @@ def test_the_workflow_checks_tests_builds_and_only_then_deploys(workflow: dict[A
 
 
 def test_the_workflow_calls_targets_that_the_makefile_has(workflow: dict[Any, Any]) -> None:
-    called = {target for step in steps_of(workflow) for target in re.findall(r"\bmake (\w+)", step.get("run", ""))}
+    commands = [words for step in steps_of(workflow) if (words := shlex.split(step.get("run", "")))[:1] == ["make"]]
+    called = {word for words in commands for word in words[1:] if "=" not in word}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert called
-    assert called <= targets
+    assert {"lint", "types", "test"} <= called <= targets
 
 
 def test_the_tests_of_the_workflow_fail_when_a_server_is_missing(workflow: dict[Any, Any]) -> None:
-    (step,) = (step for step in workflow["jobs"]["test"]["steps"] if step.get("run") == "make test")
+    (step,) = (step for step in workflow["jobs"]["test"]["steps"] if step.get("run", "").startswith("make test"))
     assert step["env"]["REQUIRE_SERVERS"] == "1"
 
 

@@ -7,10 +7,12 @@ import re
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from app import close_app, create_app
 from config import SETTINGS, Config
@@ -27,6 +29,9 @@ FOREIGN_NAMES = {
 IMPORT_NAMES = {
     "flask-cors": "flask_cors", "prometheus-client": "prometheus_client", "python-dotenv": "dotenv", "pyyaml": "yaml",
 }
+NOT_IMPORTED = {"gunicorn", "tzdata"}
+"""Dependencies that are a program or data."""
+EXAMPLE_KEY = "a1b2c3d4e5f6"
 PER_RUN = {"projectKey", "createdAt", "apiKey", "generatedAt"}
 """Fields of answers that differ from one run to the next."""
 NOT_THE_PROGRAM = {"tests", "bench"}
@@ -122,8 +127,8 @@ def test_the_architecture_gives_a_reason_for_every_dependency_and_for_no_other()
     explained = {name for cell in cells for name in cell.split(", ")}
     requirements = (ROOT / "requirements.txt").read_text()
     required = {name.lower() for name in re.findall(r"^([A-Za-z0-9_-]+)(?:\[\w+\])?==", requirements, re.MULTILINE)}
-    assert explained <= required
-    assert [name for name in explained - {"gunicorn"} if not imported_somewhere(name)] == []
+    assert explained == required
+    assert [name for name in explained - NOT_IMPORTED if not imported_somewhere(name)] == []
 
 
 def imported_somewhere(package: str) -> bool:
@@ -159,7 +164,7 @@ class Curl(NamedTuple):
 def parse_curl(command: str) -> Curl:
     """A curl command of the documents as a request."""
     words = iter(shlex.split(command.replace("\\\n", " "))[1:])
-    method, address, headers, body = "GET", "", {}, None
+    method, address, headers, body, query = "GET", "", {}, None, []
     for word in words:
         if word == "-X":
             method = next(words)
@@ -168,10 +173,19 @@ def parse_curl(command: str) -> Curl:
             headers[name] = value
         elif word == "-d":
             body = next(words)
-        else:
+        elif word == "--data-urlencode":
+            name, value = next(words).split("=", 1)
+            query.append((name, value))
+        elif word != "-G":
             address = word
     parts = urlsplit(address)
-    return Curl(method, f"{parts.path}?{parts.query}", headers, body)
+    return Curl(method, f"{parts.path}?{parts.query}{urlencode(query)}", headers, body)
+
+
+def send(client: FlaskClient, curl: Curl, project_key: str) -> TestResponse:
+    """The answer to an example's request about one's own project."""
+    path, body = (text and text.replace(EXAMPLE_KEY, project_key) for text in (curl.path, curl.body))
+    return client.open(path, method=curl.method, headers=curl.headers, data=body)
 
 
 def quick_start() -> list[tuple[Curl, Any]]:
@@ -190,12 +204,27 @@ def test_the_quick_start_gives_the_answers_that_it_shows(app: Flask) -> None:
     client = app.test_client()
     steps = quick_start()
     assert len(steps) == 7
-    project_key = "a1b2c3d4e5f6"
+    project_key = EXAMPLE_KEY
     for curl, shown in steps:
-        path, body = (text and text.replace("a1b2c3d4e5f6", project_key) for text in (curl.path, curl.body))
-        response = client.open(path, method=curl.method, headers=curl.headers, data=body)
+        response = send(client, curl, project_key)
         answer = response.get_json()
         assert response.status_code in {200, 201}, answer
-        assert list(answer) == list(shown), curl.path
+        assert set(answer) == set(shown), curl.path
         assert lasting(answer) == lasting(shown), curl.path
         project_key = answer.get("projectKey", project_key)
+
+
+def test_the_examples_of_the_guide_work(app: Flask) -> None:
+    client = app.test_client()
+    project_key = client.post("/v1/projects", json={"name": "Demo App"}).get_json()["projectKey"]
+    commands = [command for block in code_blocks(ROOT / "docs/api.md", "bash") for command in split_commands(block)]
+    examples = [parse_curl(command) for command in commands if "@" not in command and "127.0.0.1" in command]
+    assert len(examples) > 8
+    for curl in examples:
+        response = send(client, curl, project_key)
+        assert response.status_code in {200, 201}, (curl, response.get_data(as_text=True))
+
+
+def split_commands(block: str) -> list[str]:
+    """The curl commands of a block, each with the lines that belong to it."""
+    return re.findall(r"^curl .*?(?=^curl |\Z)", block, flags=re.MULTILINE | re.DOTALL)

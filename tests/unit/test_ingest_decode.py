@@ -105,7 +105,7 @@ def test_two_different_project_keys_are_refused() -> None:
 
 @pytest.mark.parametrize("item", ["1", '"\\ud800"', "[" * 2000 + "]" * 2000])
 def test_one_event_too_many_is_too_many(item: str) -> None:
-    assert len(decode_json(json_list(item, MAX_EVENTS)).events) == MAX_EVENTS
+    assert len(decode_json(json_list(item, MAX_EVENTS), max_bytes=10**6).events) == MAX_EVENTS
     assert refusal_of(json_list(item, MAX_EVENTS + 1), max_bytes=10**6) == ("too_many_events", ["events"])
 
 
@@ -121,7 +121,10 @@ def test_the_context_counts_for_each_event_that_inherits_it() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    ['{"a":"\\ud800"}', '{"a":"\\udc00"}', '{"\\ud83d":1}', '{"a":"\\ud83d\\u0041"}', "[" * 3000 + "]" * 3000, "1e400", "1" * 5000],
+    [
+        '{"a":"\\ud800"}', '{"a":"\\udc00"}', '{"\\ud83d":1}', '{"a":"\\ud83d\\u0041"}',
+        "[" * 3000 + "]" * 3000, "1e400", "1" * 5000,
+    ],
 )
 def test_an_event_that_the_fast_decoder_cannot_read_does_not_disturb_the_others(odd: str) -> None:
     body = f'{{"projectKey":"{PROJECT_KEY}","events":[ {{"a":"]}},{{"}} , {odd} ,"\\\\\\"]"],"context":{{}},"sentAt":1e400}}'

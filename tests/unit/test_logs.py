@@ -23,7 +23,8 @@ def lines() -> Iterator[Lines]:
     stream = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    logs.configure_logging(level="info", redactor=Redactor(api_key_prefix="ak_live_", secrets=[TOKEN, None]), stream=stream)
+    redactor = Redactor(api_key_prefix="ak_live_", secrets=[TOKEN, None])
+    logs.configure_logging(level="info", redactor=redactor, stream=stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = handlers
     root.setLevel(level)

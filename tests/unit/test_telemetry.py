@@ -17,10 +17,12 @@ from services.telemetry import CacheOutcome
 def samples() -> dict[str, float]:
     """Every sample by `name{label=value,...}`."""
     families = text_string_to_metric_families(telemetry.render_metrics().decode())
-    return {
-        sample.name + "{" + ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items())) + "}": sample.value
-        for family in families for sample in family.samples
-    }
+    found = [sample for family in families for sample in family.samples]
+    return {f"{sample.name}{{{text_of(sample.labels)}}}": sample.value for sample in found}
+
+
+def text_of(labels: dict[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def grown(before: dict[str, float], name: str) -> float:
@@ -31,8 +33,8 @@ def test_a_batch_adds_its_verdicts() -> None:
     before = samples()
     telemetry.record_ingest(accepted=5, duplicates=2, rejected=1)
     telemetry.record_ingest(accepted=1, duplicates=0, rejected=0)
-    verdicts = {verdict: grown(before, f"apptracker_ingest_events_total{{verdict={verdict}}}") for verdict in ("accepted", "duplicate", "rejected")}
-    assert verdicts == {"accepted": 6, "duplicate": 2, "rejected": 1}
+    for verdict, count in {"accepted": 6, "duplicate": 2, "rejected": 1}.items():
+        assert grown(before, f"apptracker_ingest_events_total{{verdict={verdict}}}") == count
 
 
 def test_requests_are_counted_by_template_and_status() -> None:
@@ -70,7 +72,11 @@ def test_any_worker_answers_for_all_of_them(tmp_path: Path) -> None:
 
     def run(last: str) -> str:
         command = [sys.executable, "-c", program.format(last)]
-        return subprocess.run(command, cwd=PROJECT_ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True).stdout
+        ended = subprocess.run(
+            command, cwd=PROJECT_ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+        )
+        return ended.stdout
 
     run("pass")
-    assert 'apptracker_ingest_events_total{verdict="accepted"} 14.0' in run("print(telemetry.render_metrics().decode())")
+    metrics = run("print(telemetry.render_metrics().decode())")
+    assert 'apptracker_ingest_events_total{verdict="accepted"} 14.0' in metrics
