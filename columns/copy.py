@@ -87,8 +87,8 @@ class ColumnarCopy:
         segment_events: int = 1_000_000,
         clock: Callable[[], int] = fetch_now_ms,
     ) -> None:
+        self.directory = directory
         self._store = store
-        self._directory = directory
         self._engine = Engine(directory, memory_limit_bytes=memory_limit_bytes, threads=threads)
         self._seal_events = seal_events
         self._segment_events = segment_events
@@ -149,7 +149,7 @@ class ColumnarCopy:
     def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
         """Turn settled events into segments, `seal_events` at least (`force`: however few); merge, audit, clean up.
         Without `wait` nothing is done when another process is at it."""
-        directory = self._directory / project_key
+        directory = self.directory / project_key
         with lock_copy(self._lock_path(project_key), wait=wait) as is_locked:
             if not is_locked:
                 return
@@ -166,7 +166,7 @@ class ColumnarCopy:
 
     def merge(self, project_key: str, *, force: bool = False) -> None:
         """Merge small segments where there are enough (`force`: all segments into one)."""
-        directory = self._directory / project_key
+        directory = self.directory / project_key
         with lock_copy(self._lock_path(project_key)):
             manifest = load_manifest(directory)
             merged = self._sealer(project_key).merge(manifest, now_ms=self._clock(), force=force)
@@ -175,7 +175,7 @@ class ColumnarCopy:
 
     def audit(self, project_key: str) -> bool:
         """Compare every segment with the store; False if one disagreed and is sealed anew on the next use."""
-        directory = self._directory / project_key
+        directory = self.directory / project_key
         with lock_copy(self._lock_path(project_key)):
             manifest = load_manifest(directory)
             audited = self._sealer(project_key).audit(manifest, now_ms=self._clock(), force=True)
@@ -185,13 +185,13 @@ class ColumnarCopy:
 
     def count_unsealed(self, project_key: str) -> int:
         """How many of the project's events are in no segment yet."""
-        return self._store.count(project_key, load_manifest(self._directory / project_key).position)
+        return self._store.count(project_key, load_manifest(self.directory / project_key).position)
 
     def forget(self, project_key: str) -> None:
         """Delete the project's copy from this host and from this process's memory."""
         self.forget_memory(project_key)
         with lock_copy(self._lock_path(project_key)):
-            delete_copy(self._directory / project_key)
+            delete_copy(self.directory / project_key)
 
     def forget_memory(self, project_key: str | None = None) -> None:
         """Drop what this process remembers of a project (None: of all); it is read again when next needed."""
@@ -203,7 +203,7 @@ class ColumnarCopy:
 
     def list_copied_projects(self) -> list[str]:
         """Keys of the projects that have a copy on this host."""
-        return sorted(path.parent.name for path in self._directory.glob("*/manifest.json"))
+        return sorted(path.parent.name for path in self.directory.glob("*/manifest.json"))
 
     def close(self) -> None:
         """Close the report engine and drop all memory."""
@@ -219,13 +219,13 @@ class ColumnarCopy:
             return project
 
     def _sealer(self, project_key: str) -> Sealer:
-        return Sealer(self._store, self._engine, self._directory / project_key, project_key, self._segment_events)
+        return Sealer(self._store, self._engine, self.directory / project_key, project_key, self._segment_events)
 
     def _lock_path(self, project_key: str) -> Path:
-        return self._directory / ".locks" / project_key
+        return self.directory / ".locks" / project_key
 
     def _load_manifest(self, project: _Project, project_key: str, epoch: int) -> None:
-        directory = self._directory / project_key
+        directory = self.directory / project_key
         version = fetch_manifest_version(directory)
         if version == project.version and project.manifest.epoch >= epoch:
             return
@@ -268,7 +268,7 @@ class ColumnarCopy:
         return self._store.count(project_key, project.tail.position)
 
     def _build_snapshot(self, project_key: str, project: _Project) -> Snapshot:
-        directory, manifest = self._directory / project_key, project.manifest
+        directory, manifest = self.directory / project_key, project.manifest
         tail, patch = None, None
         if project.tail.count or manifest.patch_file:
             tail, patch = resolve_persons(self._engine, directory, manifest, project.tail.build_table())

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import Flask, Response
 from flask_cors import CORS
 
-from routes.requests import REQUEST_ID_HEADER, context
+from routes.requests import REQUEST_ID_HEADER
+from services.context import Context
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # An answer of the API is never a page; the documentation's pages set their own policy.
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+PAGE_POLICY_HEADER = "Content-Security-Policy"
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""An answer of the API is never a page; the views of pages set their own policy."""
 HSTS = "max-age=31536000; includeSubDomains"
 PREFLIGHT_SECONDS = 600
 
 
-def _add_security_headers(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    if context().config.is_production:
-        response.headers.setdefault("Strict-Transport-Security", HSTS)
-    return response
-
-
 def install(app: Flask) -> None:
     """Security headers on every answer, CORS headers for the origins that the settings allow."""
-    app.after_request(_add_security_headers)
-    origins = app.extensions["apptracker"].config.allowed_origins
-    if origins:
+    config = cast(Context, app.extensions["apptracker"]).config
+    always = [*SECURITY_HEADERS.items(), *([("Strict-Transport-Security", HSTS)] if config.is_production else [])]
+
+    def add_security_headers(response: Response) -> Response:
+        for name, value in always:
+            response.headers.add(name, value)
+        if PAGE_POLICY_HEADER not in response.headers:
+            response.headers.add(PAGE_POLICY_HEADER, API_POLICY)
+        return response
+
+    app.after_request(add_security_headers)
+    if config.allowed_origins:
         CORS(
             app,
-            origins="*" if "*" in origins else list(origins),
+            origins="*" if "*" in config.allowed_origins else list(config.allowed_origins),
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
             max_age=PREFLIGHT_SECONDS,
             send_wildcard=True,

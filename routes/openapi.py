@@ -11,6 +11,8 @@ from flasgger import Swagger
 from flask import Blueprint, Flask, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
+from routes.headers import PAGE_POLICY_HEADER
+
 SPECIFICATION = Path(__file__).with_name("openapi.yaml")
 SWAGGER_PATH = "/swagger"
 # Swagger UI starts from inline scripts and styles and draws with data: images; nothing comes from other hosts.
@@ -44,15 +46,13 @@ class Documentation(Swagger):
 
 
 def _set_page_policy(response: Response) -> Response:
-    if request.blueprint == "flasgger":
-        response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers[PAGE_POLICY_HEADER] = PAGE_POLICY
     return response
 
 
 def install(app: Flask) -> None:
     """Serve the document and its pages. Last of all, since flasgger wraps `add_url_rule`."""
     app.register_blueprint(bp)
-    app.after_request(_set_page_policy)
     Documentation(
         app,
         config={
@@ -66,3 +66,4 @@ def install(app: Flask) -> None:
             "ui_params": {"persistAuthorization": "true", "displayRequestDuration": "true"},
         },
     )
+    app.after_request_funcs.setdefault("flasgger", []).append(_set_page_policy)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -60,7 +60,7 @@ def request_id() -> str:
     """The id of this request: the caller's own, if it sent a usable one, else a new one."""
     if "request_id" not in g:
         sent = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = sent if _request_id_pattern.fullmatch(sent) else uuid.uuid4().hex
+        g.request_id = sent if _request_id_pattern.fullmatch(sent) else secrets.token_hex(16)
     return cast(str, g.request_id)
 
 
@@ -94,23 +94,24 @@ class SlashNormaliser:
 def _start_request() -> None:
     g.started = time.perf_counter()
     logs.current_request_id.set(request_id())
-    headers = request.headers
-    trace = _trace_pattern.search(headers.get("X-Cloud-Trace-Context") or headers.get("traceparent") or "")
+    sent = request.environ.get("HTTP_X_CLOUD_TRACE_CONTEXT") or request.environ.get("HTTP_TRACEPARENT")
+    trace = _trace_pattern.search(sent) if sent else None
     logs.current_trace.set(trace.group(1) if trace else None)
 
 
 def _note_answer(response: Response) -> Response:
+    asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through the proxy costs
     seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else None
-    telemetry.record_request(method=request.method, route=route, status=response.status_code, seconds=seconds)
+    route = asked.url_rule.rule if asked.url_rule else None
+    telemetry.record_request(method=asked.method, route=route, status=response.status_code, seconds=seconds)
     logs.record_request(
-        method=request.method,
-        path=request.path,
+        method=asked.method,
+        path=asked.path,
         status=response.status_code,
         seconds=seconds,
-        user_agent=request.headers.get("User-Agent"),
-        remote_ip=request.remote_addr,
-        quiet=request.path in QUIET_PATHS,
+        user_agent=asked.environ.get("HTTP_USER_AGENT"),
+        remote_ip=asked.remote_addr,
+        quiet=asked.path in QUIET_PATHS,
     )
     response.headers[REQUEST_ID_HEADER] = request_id()
     return response

@@ -77,11 +77,15 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)
         entry.update(getattr(record, "fields", {}))
-        return self._redactor.redact(msgspec.json.encode(_clean(entry)).decode())
+        try:
+            line = msgspec.json.encode(entry)
+        except (TypeError, ValueError):
+            line = msgspec.json.encode(_clean(entry))
+        return self._redactor.redact(line.decode())
 
 
 def _clean(value: Any) -> Any:
-    """What msgspec can encode: lone surrogates (bytes of a path that are no UTF-8) become `?`."""
+    """What can be encoded: other objects as text, lone surrogates as `?`."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -127,4 +131,7 @@ def record_request(
         request["userAgent"] = user_agent
     if remote_ip:
         request["remoteIp"] = remote_ip
-    logger.log(severity, "%s %s %d", method, path, status, extra={"fields": {"httpRequest": request}})
+    # Not `logger.log`: looking up the calling line costs as much as all the rest.
+    record = logging.LogRecord(REQUEST_LOGGER, severity, "", 0, f"{method} {path} {status}", None, None)
+    record.fields = {"httpRequest": request}
+    logger.handle(record)

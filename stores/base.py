@@ -126,7 +126,7 @@ class Store(Protocol):
     def update_document(
         self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None
     ) -> bool:
-        """Set top-level fields atomically; False, and nothing changed, without such a document with `expect`ed fields."""
+        """Set top-level fields atomically; False, and nothing changed, if none has the `expect`ed fields."""
 
     def increment_document(self, collection: str, document_id: str, field: str) -> bool:
         """Add 1 atomically to an integer field (missing counts as 0); False if there is no such document."""

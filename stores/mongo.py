@@ -27,6 +27,9 @@ from stores.mongo_documents import MongoDocuments, find_duplicates, translated_e
 from stores.mongo_events import CODEC, decode_event, encode_event
 
 ERASE_CHUNK_EVENTS = 5_000
+PING_SECONDS = 2.0
+"""Who asks whether the database is there wants to know soon."""
+
 CLOCK_SKEW_MS = 1_000
 """By how much the clocks of two hosts, or of a host and MongoDB, may differ. Part of the settle window."""
 
@@ -78,7 +81,7 @@ class MongoStore(MongoDocuments):
             self._is_ready = True
 
     def ping(self) -> None:
-        with translated_errors(), pymongo.timeout(self._timeout_seconds):
+        with translated_errors(), pymongo.timeout(min(PING_SECONDS, self._timeout_seconds)):
             self._fetch_client().admin.command("ping")
 
     def close(self) -> None:

@@ -138,9 +138,10 @@ def format_utc(ms: int | None) -> str | None:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
 
 
-def format_local(moment: datetime) -> str:
-    """With the offset of its zone; `Z` in UTC."""
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+def format_local(moment: datetime, zone: ZoneInfo) -> str:
+    """With its offset; `Z` where the report's zone is UTC."""
+    text = moment.isoformat(timespec="seconds")
+    return text.replace("+00:00", "Z") if zone.key == "UTC" else text
 
 
 @cache
@@ -175,7 +176,7 @@ def find_bucket(ms: int, interval: str, zone: ZoneInfo) -> str:
     if interval == "hour":
         # The offset is the instant's own: where the clock changes inside an hour, the full hour may have had another.
         offset = timezone(local.utcoffset() or timedelta(0))
-        return format_local(local.replace(minute=0, second=0, microsecond=0, tzinfo=offset))
+        return format_local(local.replace(minute=0, second=0, microsecond=0, tzinfo=offset), zone)
     day = local.date()
     if interval == "day":
         first, after = day, day + timedelta(days=1)
@@ -185,7 +186,7 @@ def find_bucket(ms: int, interval: str, zone: ZoneInfo) -> str:
     else:
         first = day.replace(day=1)
         after = (first + timedelta(days=31)).replace(day=1)
-    return format_local(to_local(find_first_instant(first, after, zone), zone))
+    return format_local(to_local(find_first_instant(first, after, zone), zone), zone)
 
 
 def list_buckets(start: int, end: int, interval: str, zone: ZoneInfo) -> list[str]:

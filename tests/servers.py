@@ -84,11 +84,15 @@ class Server:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Let it hang: connections stay open, nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        """Let it hang: connections stay open, nothing is answered. Returns when it stands still."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        """End a pause."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def _start_once(self) -> bool:
         with open(self.directory / "output.log", "ab") as log:
@@ -102,10 +106,6 @@ class Server:
             time.sleep(0.02)
         self.kill()
         return False
-
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
 
     def _end(self, number: int) -> None:
         if self._process is None:

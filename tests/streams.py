@@ -50,10 +50,6 @@ metadata = st.one_of(
 )
 
 
-def anchor_instants(zone: str) -> st.SearchStrategy[datetime]:
-    return st.sampled_from(ANCHORS[zone]).map(lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC))
-
-
 def moments(anchor: datetime) -> st.SearchStrategy[datetime]:
     """Instants within three days of the anchor, many of them equal or exactly a session's gap apart."""
     days = st.sampled_from([0, 0, 0, 0, -1, 1, -3, 2])
@@ -80,24 +76,24 @@ def format_moment(moment: datetime, offset: timedelta, style: str) -> str:
 def timestamps(anchor: datetime) -> st.SearchStrategy[Json]:
     styles = st.sampled_from(["Z", "Z", "naive", "microseconds", "offset"])
     valid = st.builds(format_moment, moments(anchor), st.sampled_from(OFFSETS), styles)
-    return st.integers(0, 15).flatmap(lambda draw: st.sampled_from(INVALID_TIMESTAMPS) if draw == 0 else valid)
+    return st.integers(0, 15).flatmap(lambda draw: st.sampled_from(INVALID_TIMESTAMPS) if draw == 15 else valid)
 
 
 def optional(alphabet: list[Json], *, absent: int = 1) -> st.SearchStrategy[Json]:
     return st.sampled_from([*alphabet, *([None] * absent)])
 
 
-def client_events(anchor: datetime) -> st.SearchStrategy[Row]:
-    """Events as a client posts them; now and then one that is refused."""
-    required = {
-        "eventId": st.integers(0, 60).map("e{}".format),
-        "eventName": st.sampled_from([*NAMES, *NAMES, *NAMES[:3], *NAMES[:3], ""]),
-        "timestamp": timestamps(anchor),
-    }
-    extra = {
-        "anonymousId": optional([*PERSONS[:3], *PERSONS[:2], "", 7], absent=2),
-        "userId": optional([*PERSONS[2:], "", "7"], absent=6),
-        "sessionId": optional(SESSIONS, absent=6),
+actors = st.fixed_dictionaries(
+    {},
+    optional={
+        "anonymousId": optional(["x", "y", "u", "", 7]),
+        "userId": optional([*PERSONS[2:], "", "7"], absent=3),
+        "sessionId": optional([*SESSIONS, ""], absent=4),
+    },
+)
+contents = st.fixed_dictionaries(
+    {},
+    optional={
         "url": optional(PATHS),
         "referrer": optional(PATHS),
         "userAgent": optional(["UA", ""]),
@@ -105,8 +101,57 @@ def client_events(anchor: datetime) -> st.SearchStrategy[Row]:
         "metadata": metadata,
         "k": scalars,
         "plan": shallow,
-    }
-    return st.fixed_dictionaries(required, optional=extra)
+    },
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What the events of one stream are put together from, and the zone they are mostly asked in."""
+
+    zone: str
+    anchor: datetime
+    timestamps: list[Json]
+    actors: list[Row]
+    contents: list[Row]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    zone = draw(st.sampled_from(sorted(ANCHORS)))
+    anchor = draw(st.sampled_from(ANCHORS[zone]).map(lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC)))
+    return World(
+        zone,
+        anchor,
+        draw(st.lists(timestamps(anchor), min_size=3, max_size=12)),
+        draw(st.lists(actors, min_size=2, max_size=6)),
+        draw(st.lists(contents, min_size=1, max_size=4)),
+    )
+
+
+def client_events(world: World) -> st.SearchStrategy[Row]:
+    """Events as a client posts them; now and then one that is refused."""
+    return st.builds(
+        lambda number, name, timestamp, actor, content: {
+            "eventId": f"e{number}",
+            "eventName": name,
+            "timestamp": timestamp,
+            **actor,
+            **content,
+        },
+        st.integers(0, 150),
+        st.sampled_from([*NAMES[:3] * 6, *NAMES, ""]),
+        st.sampled_from(world.timestamps),
+        st.sampled_from(world.actors),
+        st.sampled_from(world.contents),
+    )
+
+
+def batches(world: World) -> st.SearchStrategy[list[Row]]:
+    """From one event to 40, often many."""
+    return st.sampled_from([12, 1, 4, 25, 40]).flatmap(
+        lambda size: st.lists(client_events(world), min_size=size, max_size=size)
+    )
 
 
 # Questions
@@ -151,19 +196,45 @@ def conditions_on(name: str, alphabet: st.SearchStrategy[Json]) -> st.SearchStra
     )
 
 
-conditions = st.one_of(
-    st.sampled_from(sorted(column_values)).flatmap(
-        lambda name: conditions_on(name, st.sampled_from(column_values[name]))
-    ),
-    metadata_properties.flatmap(lambda name: conditions_on(name, scalars)),
+def list_properties(value: Json, path: str) -> list[tuple[str, Json]]:
+    """Every property of an object, at any depth, by its path; without keys that are empty."""
+    found = []
+    for key, child in value.items() if isinstance(value, dict) else ():
+        if key:
+            found += [(f"{path}.{escape_key(key)}", child), *list_properties(child, f"{path}.{escape_key(key)}")]
+    return found
+
+
+def known_conditions(world: World) -> st.SearchStrategy[Row]:
+    """Conditions on metadata that the stream has, mostly with values that it has there."""
+    known: dict[str, list[Json]] = {}
+    for content in world.contents:
+        given = {
+            **{name: content[name] for name in ("k", "plan") if name in content},
+            **(content.get("metadata") or {}),
+        }
+        for path, value in list_properties(given, "metadata"):
+            parts = value if isinstance(value, list) else [value]
+            known.setdefault(path, ["a", 1]).extend(part for part in parts if isinstance(part, str | int | float))
+    if not known:
+        return column_conditions
+    return st.sampled_from(sorted(known)).flatmap(lambda path: conditions_on(path, st.sampled_from(known[path])))
+
+
+column_conditions = st.sampled_from(sorted(column_values)).flatmap(
+    lambda name: conditions_on(name, st.sampled_from(column_values[name]))
 )
-filters = st.lists(conditions, max_size=2)
-step_names = st.sampled_from(NAMES[:3])
-steps = st.one_of(
-    step_names,
-    step_names,
-    st.fixed_dictionaries({"eventName": step_names, "filters": st.lists(conditions, max_size=1)}),
-)
+blind_conditions = metadata_properties.flatmap(lambda name: conditions_on(name, scalars))
+
+
+def conditions(world: World) -> st.SearchStrategy[Row]:
+    return st.one_of(known_conditions(world), column_conditions, blind_conditions)
+
+
+def steps(world: World) -> st.SearchStrategy[Json]:
+    names = st.sampled_from(NAMES[:3])
+    filters = st.lists(conditions(world), max_size=1)
+    return st.one_of(names, names, st.fixed_dictionaries({"eventName": names, "filters": filters}))
 
 
 @st.composite
@@ -183,50 +254,59 @@ def bounds(draw: st.DrawFn, anchor: datetime, zone: str) -> Row:
 
 
 @st.composite
-def common_parameters(draw: st.DrawFn, anchor: datetime, home: str) -> Row:
+def common_parameters(draw: st.DrawFn, world: World) -> Row:
     """What every report takes: bounds, zone, filters, comparing."""
-    zone = draw(st.one_of(st.just(home), st.just(home), st.sampled_from(sorted(ANCHORS))))
-    params: Row = draw(bounds(anchor, zone))
+    zone = draw(st.one_of(st.just(world.zone), st.just(world.zone), st.sampled_from(sorted(ANCHORS))))
+    params: Row = draw(bounds(world.anchor, zone))
     if {"from", "to"} <= params.keys() and draw(st.booleans()):
         params["compare"] = "previous"
     if zone != "UTC" or draw(st.booleans()):
         params["tz"] = zone
-    if draw(st.booleans()):
-        params["filters"] = draw(filters)
+    size = draw(st.sampled_from([0, 0, 0, 1, 2]))
+    if size or draw(st.booleans()):
+        params["filters"] = draw(st.lists(conditions(world), min_size=size, max_size=size))
     return params
 
 
 @st.composite
-def funnel_parameters(draw: st.DrawFn) -> Row:
-    params: Row = {"steps": draw(st.lists(steps, min_size=1, max_size=4))}
-    if draw(st.booleans()):
+def funnel_parameters(draw: st.DrawFn, world: World) -> Row:
+    params: Row = {
+        "steps": draw(st.sampled_from([2, 3, 1, 4]).flatmap(lambda n: st.lists(steps(world), min_size=n, max_size=n)))
+    }
+    if draw(st.integers(0, 3)):
         params["order"] = draw(st.sampled_from(["ordered", "strict", "any"]))
     if draw(st.booleans()):
-        params["windowSeconds"] = draw(st.sampled_from([1, 60, 1800, 3600, 86400]))
+        params["windowSeconds"] = draw(st.sampled_from([3600, 1, 60, 1800, 86400]))
     if draw(st.booleans()):
-        params["breakdown"] = draw(st.one_of(metadata_properties, st.sampled_from(sorted(column_values))))
+        properties = st.one_of(known_conditions(world), column_conditions).map(lambda condition: condition["property"])
+        params["breakdown"] = draw(properties)
         if draw(st.booleans()):
             params["breakdownLimit"] = draw(st.integers(1, 3))
     return params
 
 
 INTERVALS = ["hour", "hour", "day", "week", "month"]
-specific_parameters: dict[str, st.SearchStrategy[Row]] = {
-    "overview": st.just({}),
-    "top-events": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 4)}),
-    "events-timeseries": st.fixed_dictionaries(
-        {}, optional={"interval": st.sampled_from(INTERVALS), "eventName": st.sampled_from(NAMES)}
-    ),
-    "funnel": funnel_parameters(),
-    "conversion": st.fixed_dictionaries({"eventName": st.sampled_from(NAMES)}),
-}
+REPORTS = ["overview", "top-events", "events-timeseries", "funnel", "funnel", "conversion"]
+
+
+def own_parameters(world: World, report: str) -> st.SearchStrategy[Row]:
+    names = st.sampled_from(NAMES)
+    return {
+        "overview": st.just({}),
+        "top-events": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 4)}),
+        "events-timeseries": st.fixed_dictionaries(
+            {}, optional={"interval": st.sampled_from(INTERVALS), "eventName": names}
+        ),
+        "funnel": funnel_parameters(world),
+        "conversion": st.fixed_dictionaries({"eventName": names}),
+    }[report]
 
 
 @st.composite
-def questions(draw: st.DrawFn, anchor: datetime, home: str, report: str | None = None) -> tuple[str, Row]:
+def questions(draw: st.DrawFn, world: World) -> tuple[str, Row]:
     """A report and its parameters, as they stand in a JSON body."""
-    name = report or draw(st.sampled_from([*specific_parameters, "funnel"]))
-    return name, draw(common_parameters(anchor, home)) | draw(specific_parameters[name])
+    report = draw(st.sampled_from(REPORTS))
+    return report, draw(common_parameters(world)) | draw(own_parameters(world, report))
 
 
 # Scenarios
@@ -245,12 +325,11 @@ class Part:
 
 @st.composite
 def scenarios(draw: st.DrawFn, *, max_parts: int = 4, max_questions: int = 3) -> list[Part]:
-    home = draw(st.sampled_from(sorted(ANCHORS)))
-    anchor = draw(anchor_instants(home))
+    world = draw(worlds())
     part = st.builds(
         Part,
-        events=st.lists(client_events(anchor), min_size=1, max_size=14),
+        events=batches(world),
         layout_changes=st.lists(st.sampled_from(LAYOUT_CHANGES), max_size=2),
-        questions=st.lists(questions(anchor, home), min_size=1, max_size=max_questions),
+        questions=st.lists(questions(world), min_size=1, max_size=max_questions),
     )
     return draw(st.lists(part, min_size=1, max_size=max_parts))

@@ -194,6 +194,28 @@ def test_erasing_removes_events_keys_rejections_and_the_name(production: Install
     assert len(production.fetch_documents("rejections", kept_key)) == 1
 
 
+def test_erasing_deletes_the_columnar_copy_and_the_sweep_that_of_other_hosts(
+    production: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_key = production.create_project()["projectKey"]
+    production.send_event(project_key)
+    copy = production.context.copy
+    copy.seal(project_key, force=True)
+    assert copy.list_copied_projects() == [project_key]
+    with monkeypatch.context() as patch:
+        patch.setattr(copy, "forget", lambda _: None)
+        production.as_root("DELETE", f"/v1/projects/{project_key}?erase=true")
+    assert copy.list_copied_projects() == [project_key]
+    projects.sweep_erased_projects(production.context)
+    assert copy.list_copied_projects() == []
+
+    second = production.create_project()["projectKey"]
+    production.send_event(second)
+    copy.seal(second, force=True)
+    production.as_root("DELETE", f"/v1/projects/{second}?erase=true")
+    assert copy.list_copied_projects() == []
+
+
 def test_an_erased_project_cannot_be_changed_or_brought_back(production: Installation) -> None:
     project_key = production.create_project()["projectKey"]
     path = f"/v1/projects/{project_key}"

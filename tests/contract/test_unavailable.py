@@ -16,7 +16,7 @@ from stores.base import Store, StoreUnavailable
 from stores.mongo import MongoStore
 from stores.sqlite import SQLiteStore
 from tests.contract.events import PROJECT, build_event, fetch_ids, fetch_rows
-from tests.servers import MongoReplicaSet, MongoServer, find_free_port, open_mongo_store
+from tests.servers import MongoReplicaSet, MongoServer, find_free_port, open_mongo_store, wait_until
 
 OPERATIONS: dict[str, Callable[[Store], object]] = {
     "ensure_ready": lambda store: store.ensure_ready(),
@@ -44,18 +44,28 @@ def assert_unavailable(store: Store) -> None:
             pytest.fail(f"{name} answered {operation(store)!r}")
 
 
+def answers(store: Store) -> bool:
+    """Whether it is there."""
+    try:
+        store.ping()
+    except StoreUnavailable:
+        return False
+    return True
+
+
 def test_mongodb_that_was_never_there() -> None:
-    store = open_mongo_store(f"mongodb://127.0.0.1:{find_free_port()}", "test", patience_ms=50)
+    store = open_mongo_store(f"mongodb://127.0.0.1:{find_free_port()}", "test", patience_ms=50, timeout_ms=200)
     assert_unavailable(store)
     store.close()
 
 
 def test_mongodb_that_goes_away_and_comes_back(mongo_server: MongoServer) -> None:
-    store = open_mongo_store(mongo_server.uri, "test", patience_ms=300)
+    store = open_mongo_store(mongo_server.uri, "test", patience_ms=1_000, timeout_ms=1_000)
     store.append([build_event("before")])
     mongo_server.stop()
     assert_unavailable(store)
     mongo_server.start()
+    wait_until(lambda: answers(store))
     assert fetch_ids(store) == ["before"]
     assert store.append([build_event("before"), build_event("after")]) == [False, True]
     store.close()
@@ -71,6 +81,7 @@ def test_mongodb_that_hangs_is_given_up_in_time(mongo_server: MongoServer) -> No
             OPERATIONS[name](store)
     assert time.monotonic() - started < 10
     mongo_server.resume()
+    wait_until(lambda: answers(store))
     store.append([build_event("after")])
     assert {"before", "after"} <= set(fetch_ids(store))
     store.close()
@@ -107,8 +118,7 @@ def test_acknowledged_events_survive_the_loss_of_the_primary(mongo_replica_set: 
 
     writer = threading.Thread(target=write)
     writer.start()
-    while len(acknowledged) < 50:
-        time.sleep(0.01)
+    wait_until(lambda: len(acknowledged) >= 50)
     primary = mongo_replica_set.find_primary()
     primary.kill()
     dead.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
@@ -9,27 +10,25 @@ from hypothesis import strategies as st
 
 from tests.pipeline import Pipeline, strip
 from tests.streams import (
-    ANCHORS,
     INTERVALS,
     Row,
-    anchor_instants,
-    client_events,
+    World,
+    batches,
     common_parameters,
     conditions,
     funnel_parameters,
     questions,
+    worlds,
 )
 
 NEGATIONS = {"eq": "neq", "in": "not_in", "contains": "not_contains", "exists": "not_exists"}
 
 
 @st.composite
-def streams(draw: st.DrawFn, extra: st.SearchStrategy[Any] | None = None) -> tuple[list[Row], Row, Any]:
-    """Events, parameters that every report takes, and a draw of `extra`."""
-    home = draw(st.sampled_from(sorted(ANCHORS)))
-    anchor = draw(anchor_instants(home))
-    events = draw(st.lists(client_events(anchor), min_size=1, max_size=25))
-    return events, draw(common_parameters(anchor, home)), draw(extra) if extra is not None else None
+def streams(draw: st.DrawFn, extra: Callable[[World], st.SearchStrategy[Any]]) -> tuple[list[Row], Row, Any]:
+    """Events, parameters that every report takes, and something drawn for the same world."""
+    world = draw(worlds())
+    return draw(batches(world)), draw(common_parameters(world)), draw(extra(world))
 
 
 def load(pipeline: Pipeline, events: list[Row]) -> str:
@@ -38,7 +37,7 @@ def load(pipeline: Pipeline, events: list[Row]) -> str:
     return project_key
 
 
-@given(stream=streams(st.sampled_from(INTERVALS)))
+@given(stream=streams(lambda world: st.sampled_from(INTERVALS)))
 def test_top_events_and_every_series_add_up_to_the_overview(
     pipeline: Pipeline, stream: tuple[list[Row], Row, str]
 ) -> None:
@@ -51,7 +50,7 @@ def test_top_events_and_every_series_add_up_to_the_overview(
     assert sum(row["count"] for row in series) == total
 
 
-@given(stream=streams(funnel_parameters()))
+@given(stream=streams(funnel_parameters))
 def test_funnel_steps_never_rise_and_breakdowns_add_up(pipeline: Pipeline, stream: tuple[list[Row], Row, Row]) -> None:
     events, params, funnel = stream
     answer = pipeline.ask(load(pipeline, events), "funnel", {**params, **funnel, "breakdownLimit": 1000})
@@ -85,7 +84,7 @@ def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream
     assert count(condition) + count(negation) == count()
 
 
-@given(stream=streams(st.lists(conditions, min_size=2, max_size=2)))
+@given(stream=streams(lambda world: st.lists(conditions(world), min_size=2, max_size=2)))
 def test_filters_commute(pipeline: Pipeline, stream: tuple[list[Row], Row, list[Row]]) -> None:
     events, params, chosen = stream
     project_key = load(pipeline, events)
@@ -97,10 +96,8 @@ def test_filters_commute(pipeline: Pipeline, stream: tuple[list[Row], Row, list[
 
 @st.composite
 def asked_streams(draw: st.DrawFn) -> tuple[list[Row], str, Row]:
-    home = draw(st.sampled_from(sorted(ANCHORS)))
-    anchor = draw(anchor_instants(home))
-    events = draw(st.lists(client_events(anchor), min_size=1, max_size=25))
-    return events, *draw(questions(anchor, home))
+    world = draw(worlds())
+    return draw(batches(world)), *draw(questions(world))
 
 
 @given(stream=asked_streams())

@@ -356,6 +356,10 @@ def test_weeks_begin_on_monday_and_months_on_the_first_in_local_time() -> None:
     assert list_series(events, interval="month", tz="Asia/Kathmandu") == [("2025-02-01T00:00:00+05:45", 2)]
 
 
+def test_only_the_zone_utc_is_written_as_z() -> None:
+    assert list_series([event("a")], tz="Europe/London") == [("2025-01-06T00:00:00+00:00", 1)]
+
+
 def test_a_series_covers_the_bucket_of_the_last_instant_before_its_end_and_no_more() -> None:
     to_midnight = {"start": "2025-01-05T12:00:00Z", "to": "2025-01-07T00:00:00Z"}
     past_midnight = {"start": "2025-01-05T12:00:00Z", "to": "2025-01-07T00:00:00.001Z"}

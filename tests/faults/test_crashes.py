@@ -1,0 +1,147 @@
+"""SIGKILL and SIGTERM under load: what was acknowledged is there, once, and the reports say so."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.faults.conftest import StartService
+from tests.faults.load import Load, check_each_is_there_once
+from tests.servers import MongoReplicaSet, wait_until
+from tests.service import Answer, Service
+
+ONE_EVENT = [{"eventId": "slow", "eventName": "signup", "userId": "u"}]
+
+
+def test_killed_workers_lose_nothing_that_was_acknowledged(
+    start_service: StartService, store_settings: dict[str, Any]
+) -> None:
+    service = start_service(**store_settings)
+    project_key = service.create_project()["projectKey"]
+    with Load([service], project_key) as load:
+        for _ in range(3):
+            before, cut = service.list_workers(), load.cut
+            service.kill_workers()
+            wait_until(lambda: len(set(service.list_workers()) - set(before)) == 2)
+            load.wait_for_progress()
+    assert load.cut > cut, "no request was under way when the workers were killed"
+    check_each_is_there_once(service, project_key, load)
+
+
+def test_a_killed_machine_loses_nothing_that_was_acknowledged(
+    start_service: StartService, store_settings: dict[str, Any]
+) -> None:
+    service = start_service(**store_settings)
+    project_key = service.create_project()["projectKey"]
+    with Load([service], project_key) as load:
+        service.ask(project_key, "overview")
+        service.kill()
+        wait_until(lambda: load.refused["refused connection"] > 0)
+        cut = load.cut
+        service.start()
+        load.wait_for_progress()
+    assert cut > 0, "no request was under way when the service was killed"
+    check_each_is_there_once(service, project_key, load)
+
+
+def test_sigterm_under_load_loses_nothing_that_was_acknowledged(
+    start_service: StartService, store_settings: dict[str, Any]
+) -> None:
+    service = start_service(**store_settings)
+    project_key = service.create_project()["projectKey"]
+    with Load([service], project_key) as load:
+        assert service.stop() < service.config.graceful_timeout_seconds
+        load.abandon()
+    service.start()
+    stored = service.fetch_event_ids(project_key)
+    assert len(stored) == len(set(stored))
+    assert load.acknowledged.keys() <= set(stored) <= load.sent
+    assert service.ask(project_key, "overview")["totalEvents"] == len(stored)
+
+
+def test_sigterm_lets_the_request_under_way_finish(start_service: StartService) -> None:
+    service = start_service()
+    project_key = service.create_project()["projectKey"]
+    with in_background(service, project_key) as answers, blocked_commits(service):
+        wait_until(lambda: is_waited_for(lock_file(service)))
+        service.terminate()
+        wait_until(lambda: "Handling signal: term" in service.read_log())
+    service.wait(seconds=service.config.graceful_timeout_seconds)
+    assert [(answer.status, answer.json["accepted"]) for answer in answers] == [(200, 1)]
+    assert service.fetch_event_ids(project_key) == ["slow"]
+
+
+def test_a_request_that_never_ends_holds_up_the_stop_no_longer_than_the_grace(start_service: StartService) -> None:
+    service = start_service(graceful_timeout_seconds=1)
+    project_key = service.create_project()["projectKey"]
+    with in_background(service, project_key) as answers:
+        with blocked_commits(service):
+            wait_until(lambda: is_waited_for(lock_file(service)))
+            assert service.stop() < 10
+    assert answers == []
+    service.start()
+    again = service.post_events(project_key, ONE_EVENT)
+    assert (again.status, again.json["accepted"]) == (200, 1)
+    assert service.ask(project_key, "overview")["totalEvents"] == 1
+
+
+def test_an_election_under_load_loses_nothing_that_was_acknowledged(
+    start_service: StartService, mongo_replica_set: MongoReplicaSet
+) -> None:
+    service = start_service(mongo_uri=mongo_replica_set.uri, mongo_db_name="election")
+    project_key = service.create_project()["projectKey"]
+    with Load([service], project_key, clients=4) as load:
+        primary = mongo_replica_set.find_primary()
+        primary.kill()
+        answered = 0
+        while answered < 20:
+            acknowledged = len(load.acknowledged)
+            answer = service.call("GET", "/v1/reports/overview", query={"projectKey": project_key})
+            assert answer.status in (200, 503), answer
+            if answer.status == 200:
+                assert answer.json["totalEvents"] >= acknowledged, "a report forgot what was acknowledged"
+                answered += 1
+        load.wait_for_progress()
+    check_each_is_there_once(service, project_key, load)
+
+
+def lock_file(service: Service) -> Path:
+    """The file whose lock a process of the embedded store holds while it commits."""
+    return service.config.data_dir / "events.db.lock"
+
+
+@contextmanager
+def blocked_commits(service: Service) -> Iterator[None]:
+    """Every commit of the embedded store waits until the block ends."""
+    with lock_file(service).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_waited_for(path: Path) -> bool:
+    """Whether a process waits for the lock on the file."""
+    inode = f":{path.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+@contextmanager
+def in_background(service: Service, project_key: str) -> Iterator[list[Answer]]:
+    """One batch of one event is under way; at the end of the block its answer is in the list, if there is one."""
+    answers: list[Answer] = []
+
+    def post() -> None:
+        try:
+            answers.append(service.post_events(project_key, ONE_EVENT))
+        except (OSError, http.client.HTTPException):
+            return
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    yield answers
+    thread.join(timeout=60)
+    assert not thread.is_alive()

@@ -1,0 +1,277 @@
+"""The service as its user starts it: gunicorn with its workers, in processes of its own, to talk to, stop and kill.
+
+Ports are leased through lock files, so that any number of sessions and xdist workers run side by side. Reads /proc, so
+Linux only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from email.message import Message
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+from urllib.parse import urlencode
+
+from config import PROJECT_ROOT, SETTINGS, Config
+from db import open_store
+from tests.servers import LIBC, PR_SET_PDEATHSIG, wait_until
+
+START_SECONDS = 60
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+"""Below the ports that Linux gives to outgoing connections, so that no client sits on one."""
+
+
+class Answer(NamedTuple):
+    """What the service answered, and how long it took."""
+
+    status: int
+    headers: Message
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service:
+    """gunicorn serving the application with these settings; the port is leased until `close`.
+
+    Whoever starts it must do so from a thread that outlives it: it ends with the thread that started it. A service that
+    was stopped or killed can be started again, on the same port and folder.
+    """
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        self._lease = lease_port()
+        self.config = Config(**({"workers": 2, "report_memory_mb": 200} | settings), data_dir=data_dir, port=self._lease.port)
+        self.log_path = data_dir.with_name(f"{data_dir.name}.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.config.port}"
+
+    @property
+    def columns(self) -> Path:
+        """Folder of its columnar copies."""
+        return self.config.data_dir / "columns"
+
+    def start(self, *, until: str = "/health/ready") -> None:
+        """Return when this address answers 200, `/health` also does so without the store."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "app:app"],
+                cwd=PROJECT_ROOT, env=build_environment(self.config), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_end_with_parent,
+            )  # fmt: skip
+        wait_until(lambda: self._is_up(until), seconds=START_SECONDS)
+
+    def stop(self) -> float:
+        """Ask it to end as a deployment does, and wait: seconds that it took. Its exit status must be 0."""
+        started = time.monotonic()
+        self.terminate()
+        self.wait(seconds=self.config.graceful_timeout_seconds + 30)
+        return time.monotonic() - started
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self._running.send_signal(signal.SIGTERM)
+
+    def wait(self, *, seconds: float) -> None:
+        """Return when it has ended by itself, which must be with status 0."""
+        status = self._running.wait(timeout=seconds)
+        self._process = None
+        assert status == 0, f"exit status {status}\n{self.read_log()[-2_000:]}"
+
+    def kill(self) -> None:
+        """SIGKILL to every process of it at once, as when the machine goes down."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_until(lambda: not list_processes(process.pid))
+
+    def kill_workers(self) -> None:
+        """SIGKILL to every worker; gunicorn replaces them."""
+        for pid in self.list_workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what still runs and give the port back."""
+        self.kill()
+        self._lease.release()
+
+    def list_workers(self) -> list[int]:
+        """Process ids of the workers that are there now."""
+        group = self._running.pid
+        return [process.pid for process in list_processes(group) if process.parent == group]
+
+    def list_sealing(self) -> list[int]:
+        """Process ids of the sealing processes that run now."""
+        return [process.pid for process in list_processes(self._running.pid) if "services.sealing" in process.command]
+
+    @contextmanager
+    def only(self, worker: int) -> Iterator[None]:
+        """Have every request of the block answered by this worker: the others are suspended."""
+        others = [pid for pid in self.list_workers() if pid != worker]
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in others:
+                os.kill(pid, signal.SIGCONT)
+
+    def read_log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def call(
+        self, method: str, path: str, body: object = None, *, query: Mapping[str, object] | None = None,
+        secret: str | None = None, timeout_seconds: float = 60,
+    ) -> Answer:  # fmt: skip
+        """The answer to one request on a connection of its own. Raises OSError or HTTPException where there is none."""
+        headers = {"Connection": "close"} | ({"X-API-Key": secret} if secret else {})
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        started = time.monotonic()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.config.port, timeout=timeout_seconds)) as connection:
+            connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
+            response = connection.getresponse()
+            content = response.read()
+        return Answer(response.status, response.headers, content, time.monotonic() - started)
+
+    def create_project(self, *, secret: str | None = None, **fields: object) -> dict[str, Any]:
+        """A new project, as the API shows it."""
+        created: dict[str, Any] = self._succeed(self.call("POST", "/v1/projects", {"name": "test", **fields}, secret=secret))
+        return created
+
+    def post_events(self, project_key: str, events: Sequence[Mapping[str, object]], *, secret: str | None = None) -> Answer:
+        """The answer to one batch."""
+        return self.call("POST", "/v1/events/batch", {"projectKey": project_key, "events": events}, secret=secret)
+
+    def ask(self, project_key: str, report: str, *, secret: str | None = None, **parameters: object) -> dict[str, Any]:
+        """A report, which must be answered."""
+        query = {"projectKey": project_key, **parameters}
+        answer: dict[str, Any] = self._succeed(self.call("GET", f"/v1/reports/{report}", query=query, secret=secret))
+        return answer
+
+    def fetch_metric(self, sample: str) -> float:
+        """The value of a sample of /metrics, such as `name_total{outcome="hit"}`; 0 where it is not there."""
+        lines = self.call("GET", "/metrics").body.decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == sample)
+
+    def fetch_event_ids(self, project_key: str) -> list[str]:
+        """The eventIds in the store itself, in arrival order."""
+        with closing(open_store(self.config)) as store:
+            return [row.event_id for rows in store.scan(project_key, 0) for row in rows]
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the service was not started"
+        return self._process
+
+    def _is_up(self, address: str) -> bool:
+        assert self._running.poll() is None, f"the service did not start:\n{self.read_log()[-4_000:]}"
+        try:
+            return self.call("GET", address, timeout_seconds=5).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _succeed(self, answer: Answer) -> Any:
+        assert answer.status in (200, 201), f"{answer.status} {answer.body[:500]!r}"
+        return answer.json
+
+
+class Process(NamedTuple):
+    """One line of what `ps` shows."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+class PortLease(NamedTuple):
+    """A port that is nobody else's while the file is locked."""
+
+    port: int
+    file: IO[bytes]
+
+    def release(self) -> None:
+        self.file.close()
+
+
+def lease_port() -> PortLease:
+    """A port that nobody listens on, and that no other session, worker or service of these tests leases meanwhile."""
+    folder = Path(tempfile.gettempdir()) / "apptracker-test-ports"
+    folder.mkdir(exist_ok=True)
+    for port in range(FIRST_PORT, LAST_PORT):
+        file = (folder / str(port)).open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        if _is_free(port):
+            return PortLease(port, file)
+        file.close()
+    raise RuntimeError("every port is taken")
+
+
+def build_environment(config: Config) -> dict[str, str]:
+    """The environment of a process with these settings and no others, whatever this one or an `.env` file has."""
+    strange = {name for row in SETTINGS.values() for name in row.aliases} | {"PROMETHEUS_MULTIPROC_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in strange} | config.as_environment()
+
+
+def list_processes(group: int) -> list[Process]:
+    """The processes of a process group, zombies left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent, own_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(own_group) == group and state not in "ZX":
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found.append(Process(int(folder.name), int(parent), command))
+    return found
+
+
+def retry_until(action: Callable[[], bool], *, seconds: float) -> None:
+    """Do this until it says that it succeeded; OSError and HTTPException count as no."""
+
+    def attempt() -> bool:
+        with suppress(OSError, http.client.HTTPException):
+            return action()
+        return False
+
+    wait_until(attempt, seconds=seconds)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
