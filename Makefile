@@ -22,7 +22,7 @@ run: $(VENV)/.run-stamp ## serve on PORT (5000) with DATA_DIR (./var); needs no 
 	@exec $(BIN)/python app.py
 
 demo: $(VENV)/.run-stamp ## serve a project full of realistic events, and say what to ask it
-	@exec $(BIN)/python -m bench.demo
+	@exec $(BIN)/python -m commands.demo
 
 test: $(VENV)/.dev-stamp ## the whole test suite; tests of servers that are not here are skipped
 	@$(BIN)/python -m pytest -n auto $(ARGS) $(TESTS)

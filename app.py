@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from flask import Flask
 
+import commands
 import db
 from columns.copy import ColumnarCopy
 from config import PROJECT_ROOT, Config
@@ -37,6 +38,7 @@ def create_app(config: Config | None = None, *, store: Store | None = None) -> F
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
     register_blueprints(app)
+    commands.register(app)
     return app
 
 

@@ -19,7 +19,7 @@ MONGO_ANSWER_MS = 60_000
 
 
 def open_store(config: Config) -> Store:
-    """The store the settings name; nothing is connected or created before its first use, so this may come before a fork.
+    """The store the settings name. Nothing is connected or created before its first use: safe before a fork.
 
     The drivers are imported here because a process needs only one of them.
     """

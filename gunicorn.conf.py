@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ def post_worker_init(worker: Any) -> None:
     """Start the worker's upkeep in the background: after the fork, and only under gunicorn."""
     from services import maintenance
 
+    # Ctrl-C reaches the workers as SIGINT and, through the master, as SIGQUIT. gunicorn's quick stop takes the thread
+    # pool's lock inside the signal handler, where the second signal finds it taken and waits for ever. Its graceful
+    # stop takes none, and ends as fast where nothing is being answered.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, worker.handle_exit)
     maintenance.start(worker.wsgi.extensions["apptracker"])
 
 

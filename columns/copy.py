@@ -17,6 +17,7 @@ from columns.engine import Engine
 from columns.manifest import (
     Manifest,
     Segment,
+    are_complete,
     delete_copy,
     delete_unused_files,
     fetch_manifest_version,
@@ -47,7 +48,7 @@ class CopyBehind(Exception):
 
 
 class CopyChanged(Exception):
-    """The files of a snapshot are gone, as after an erasure: take a new snapshot."""
+    """Files of a snapshot are gone, as after an erasure, or damaged: `mend` the copy and take a new snapshot."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class ColumnarCopy:
     def fetch_snapshot(self, project_key: str, *, epoch: int) -> Snapshot:
         """The project's events, every one acknowledged before the call.
 
-        `epoch` is the project's data epoch: a copy of an older one is thrown away. Raises CopyBehind, StoreUnavailable.
+        `epoch` is the project's data epoch: a copy of an older one is thrown away. Raises CopyBehind, CopyChanged,
+        StoreUnavailable.
         """
         project = self._find(project_key)
         with project.lock:
@@ -143,8 +145,9 @@ class ColumnarCopy:
                 cursor.execute(sql, parameters)
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from rows
-            except duckdb.IOException as exc:
-                raise CopyChanged("a file of the columnar copy is gone or unreadable") from exc
+            except duckdb.Error as exc:
+                _check_files(snapshot.directory, {segment.file for segment in snapshot.segments}, exc)
+                raise
 
     def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
         """Turn settled events into segments, `seal_events` at least (`force`: however few); merge, audit, clean up.
@@ -201,6 +204,16 @@ class ColumnarCopy:
             else:
                 self._projects.pop(project_key, None)
 
+    def mend(self, project_key: str) -> None:
+        """Drop what this process remembers of a project, and a copy with files gone or damaged: it is built anew.
+
+        Nothing is deleted while a sealer is at work.
+        """
+        self.forget_memory(project_key)
+        with lock_copy(self._lock_path(project_key), wait=False) as is_locked:
+            if is_locked:
+                self._load_locked(self.directory / project_key, epoch=0)
+
     def list_copied_projects(self) -> list[str]:
         """Keys of the projects that have a copy on this host."""
         return sorted(path.parent.name for path in self.directory.glob("*/manifest.json"))
@@ -241,12 +254,12 @@ class ColumnarCopy:
         project.tail.trim(project.manifest.position)
 
     def _load_locked(self, directory: Path, epoch: int) -> Manifest:
-        """The manifest in force, under the copy's lock; a copy of an older epoch is deleted first."""
+        """The manifest in force, under the copy's lock; a damaged copy, or one of an older epoch, is deleted first."""
         manifest = load_manifest(directory)
-        if manifest.epoch >= epoch:
+        if manifest.epoch >= epoch and are_complete(directory, manifest.files):
             return manifest
         delete_copy(directory)
-        manifest = Manifest(epoch=epoch)
+        manifest = Manifest(epoch=max(epoch, manifest.epoch))
         self._publish(directory, manifest)
         return manifest
 
@@ -271,7 +284,7 @@ class ColumnarCopy:
         directory, manifest = self.directory / project_key, project.manifest
         tail, patch = None, None
         if project.tail.count or manifest.patch_file:
-            tail, patch = resolve_persons(self._engine, directory, manifest, project.tail.build_table())
+            tail, patch = self._resolve_persons(directory, manifest, project.tail)
         return Snapshot(
             revision=build_revision(manifest, project.tail.count),
             count=manifest.count + project.tail.count,
@@ -280,6 +293,21 @@ class ColumnarCopy:
             tail=tail if tail is not None and tail.num_rows else None,
             patch=patch if patch is not None and patch.num_rows else None,
         )
+
+    def _resolve_persons(self, directory: Path, manifest: Manifest, tail: Tail) -> tuple[pa.Table, pa.Table]:
+        import duckdb
+
+        try:
+            return resolve_persons(self._engine, directory, manifest, tail.build_table())
+        except duckdb.Error as exc:
+            _check_files(directory, manifest.files, exc)
+            raise
+
+
+def _check_files(directory: Path, names: set[str], error: Exception) -> None:
+    """Raise CopyChanged where one of the files explains the error of a query."""
+    if not are_complete(directory, names):
+        raise CopyChanged("a file of the columnar copy is gone or damaged") from error
 
 
 def build_revision(manifest: Manifest, tail_count: int) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ LAYOUT_VERSION = 1
 """Raised when segments are written differently; a copy of another layout is rebuilt."""
 GRACE_SECONDS = 600.0
 MANIFEST_NAME = "manifest.json"
+PARQUET_END = b"PAR1"
+"""The last bytes of every complete Parquet file."""
 
 
 class PathStats(msgspec.Struct, frozen=True):
@@ -67,6 +70,12 @@ class Manifest(msgspec.Struct, frozen=True):
         """Events in all segments."""
         return sum(segment.count for segment in self.segments)
 
+    @property
+    def files(self) -> set[str]:
+        """Names of all its files."""
+        others = {self.identity_file, self.patch_file} - {None}
+        return {segment.file for segment in self.segments} | {str(name) for name in others}
+
 
 def load_manifest(directory: Path) -> Manifest:
     """The manifest in force; an empty one where there is none, or one of another layout."""
@@ -89,8 +98,34 @@ def fetch_manifest_version(directory: Path) -> tuple[int, int]:
 
 
 def save_manifest(directory: Path, manifest: Manifest) -> None:
-    """Put a manifest in force. The files it names must be on disk already."""
+    """Put a manifest in force. The files it names must be on disk already.
+
+    For the files that only its predecessor named, the grace period begins.
+    """
+    superseded = load_manifest(directory).files - manifest.files
     write_durably(directory / MANIFEST_NAME, msgspec.json.encode(manifest))
+    for name in superseded:
+        with suppress(FileNotFoundError):
+            os.utime(directory / name)
+
+
+def build_file_name(kind: str, sequence: int) -> str:
+    """A name that no file ever had: a snapshot of a copy that was deleted must not read files of the next one."""
+    return f"{kind}-{sequence:08d}-{secrets.token_hex(4)}.parquet"
+
+
+def are_complete(directory: Path, names: Iterable[str]) -> bool:
+    """Whether these Parquet files are there, to their end."""
+    return all(_is_complete(directory / name) for name in names)
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(PARQUET_END), os.SEEK_END)
+            return file.read() == PARQUET_END
+    except OSError:  # also for one that is shorter than that
+        return False
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -124,10 +159,9 @@ def sync_folder(directory: Path) -> None:
 
 
 def delete_unused_files(directory: Path, manifest: Manifest, *, grace_seconds: float = GRACE_SECONDS) -> None:
-    """Delete Parquet files that the manifest does not name and that are older than the grace period."""
-    used = {segment.file for segment in manifest.segments} | {manifest.identity_file, manifest.patch_file}
-    for path in directory.glob("*.parquet*"):
-        if path.name not in used and time.time() - path.stat().st_mtime >= grace_seconds:
+    """Delete the files that the manifest does not name, nor did in the grace period; those of a crashed sealer too."""
+    for path in (*directory.glob("*.parquet*"), *directory.glob(f".{MANIFEST_NAME}.*")):
+        if path.name not in manifest.files and time.time() - path.stat().st_mtime >= grace_seconds:
             path.unlink(missing_ok=True)
 
 

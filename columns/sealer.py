@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from columns.engine import Engine
-from columns.manifest import Manifest, PathStats, Segment
+from columns.manifest import Manifest, PathStats, Segment, build_file_name
 from columns.paths import PathCounter, choose_columns, merge_stats
 from columns.properties import Parameters
 from columns.writer import (
@@ -67,7 +67,7 @@ class Sealer:
         table, paths, has_all_paths, last_position = loaded
         stop = settled if table.num_rows < limit else last_position + 1
         segment = Segment(
-            file=f"segment-{manifest.sequence + 1:08d}.parquet",
+            file=build_file_name("segment", manifest.sequence + 1),
             start=manifest.position,
             stop=stop,
             count=table.num_rows,
@@ -93,7 +93,7 @@ class Sealer:
             merge_stats(segment.paths for segment in old), all(segment.has_all_paths for segment in old), count
         )
         merged = Segment(
-            file=f"segment-{manifest.sequence + 1:08d}.parquet", start=old[0].start, stop=old[-1].stop, count=count,
+            file=build_file_name("segment", manifest.sequence + 1), start=old[0].start, stop=old[-1].stop, count=count,
             min_ms=None, max_ms=None, paths=paths, has_all_paths=has_all_paths, sealed_at_ms=now_ms,
             is_audited=all(segment.is_audited for segment in old),
         )  # fmt: skip
@@ -136,8 +136,8 @@ class Sealer:
     ) -> Manifest:  # fmt: skip
         """Write a segment between others, with the identity and patch files that follow from it."""
         sequence = manifest.sequence + 1
-        identity_file = f"identity-{sequence:08d}.parquet"
-        patch_file = f"patch-{sequence:08d}.parquet"
+        identity_file = build_file_name("identity", sequence)
+        patch_file = build_file_name("patch", sequence)
         self.directory.mkdir(parents=True, exist_ok=True)
         old_identity = read_identity(self.directory, manifest)
         links = f"""

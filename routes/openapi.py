@@ -1,4 +1,4 @@
-"""The documentation: `openapi.yaml` at /apispec.json, Swagger UI for it at /swagger."""
+"""The documentation: `openapi.yaml` and `openapi/` as one document at /apispec.json, Swagger UI for it at /swagger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from flask.typing import ResponseReturnValue
 
 from routes.headers import PAGE_POLICY_HEADER
 
-SPECIFICATION = Path(__file__).with_name("openapi.yaml")
+FRAME = Path(__file__).with_name("openapi.yaml")
+RESOURCES = FRAME.with_suffix("")
+"""Folder of a file for each resource, with `paths` and `components` of its own."""
 SWAGGER_PATH = "/swagger"
 # Swagger UI starts from inline scripts and styles and draws with data: images; nothing comes from other hosts.
 PAGE_POLICY = (
@@ -33,9 +35,28 @@ def lead_to_documentation() -> ResponseReturnValue:
 @lru_cache(maxsize=1)
 def load_specification() -> dict[str, Any]:
     """The hand-written OpenAPI document. Read when first asked for: a worker that nobody asks does not hold it."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document: dict[str, Any] = yaml.load(SPECIFICATION.read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+    document = read_yaml(FRAME)
+    for path in sorted(RESOURCES.glob("*.yaml")):
+        resource = read_yaml(path)
+        add_members(document["paths"], resource.get("paths", {}))
+        for kind, members in resource["components"].items():
+            add_members(document["components"].setdefault(kind, {}), members)
     return document
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    mapping: dict[str, Any] = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe loaders
+    return mapping
+
+
+def add_members(target: dict[str, Any], members: dict[str, Any]) -> None:
+    """Add what another file defines. ValueError for a name that is there already."""
+    twice = target.keys() & members.keys()
+    if twice:
+        raise ValueError(f"defined in two files of the OpenAPI document: {', '.join(sorted(twice))}")
+    target.update(members)
 
 
 class Documentation(Swagger):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from routes.auth import authorize_request, needs_root, needs_scope, read_secret
 from routes.keys import bp as keys_bp
-from routes.requests import context, read_json_object
+from routes.requests import context, read_json_object, read_query
 from services import auth, clock, projects
 from services.auth import Access
 from services.errors import InvalidInput
@@ -27,8 +27,9 @@ def create_project() -> ResponseReturnValue:
 
 @bp.get("/v1/projects")
 def list_projects() -> ResponseReturnValue:
+    named_key = read_query({"projectKey"}).get("projectKey")
     project_key = auth.authorize_listing(
-        context(), secret=read_secret(), project_key=request.args.get("projectKey"), now_ms=clock.fetch_now_ms()
+        context(), secret=read_secret(), project_key=named_key, now_ms=clock.fetch_now_ms()
     )
     found = projects.list_projects(context(), project_key)
     return jsonify({"projects": [projects.format_project(project) for project in found]})
@@ -60,7 +61,7 @@ def remove_project(project_key: str) -> ResponseReturnValue:
 
 def _reads_erase() -> bool:
     """Whether `?erase=true` is there. Anything but true and false is refused: a slip must not decide what is lost."""
-    text = request.args.get("erase", "false")
+    text = read_query({"erase"}).get("erase", "false")
     if text not in ("true", "false"):
         raise InvalidInput("erase must be true or false", code="invalid_parameter", fields=["erase"])
     return text == "true"

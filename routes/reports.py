@@ -8,8 +8,9 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from routes.auth import authorize_request
-from routes.requests import context, read_json_object
+from routes.requests import context, read_json_object, read_query
 from services.errors import InvalidInput
+from services.fields import MAX_SHOWN_NAME
 from services.keys import Scope
 from services.reports.csv_text import format_csv
 from services.reports.run import run_report
@@ -56,16 +57,12 @@ def _answer(name: str) -> Response:
 
 def _read_fields() -> dict[str, Any]:
     """The parameters: those of the query, and those of the JSON body of a POST. Each may be given once."""
-    fields: dict[str, Any] = {}
-    for name, values in request.args.lists():
-        if len(values) > 1:
-            raise InvalidInput(f"{name[:100]} is given more than once", fields=[name])
-        fields[name] = values[0]
+    query = read_query()
     body = read_json_object(optional=True) if request.method == "POST" else {}
-    for name in body:
-        if name in fields:
-            raise InvalidInput(f"{name[:100]} is given in the query and in the body", fields=[name])
-    return fields | body
+    for name in query.keys() & body.keys():
+        shown = name[:MAX_SHOWN_NAME]
+        raise InvalidInput(f"{shown} is given in the query and in the body", code="invalid_parameter", fields=[shown])
+    return query | body
 
 
 def _read_project_key(fields: dict[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -15,6 +15,7 @@ from flask.json.provider import JSONProvider
 from services import logs, telemetry
 from services.context import Context
 from services.errors import InvalidInput, UnsupportedMedia
+from services.fields import MAX_SHOWN_NAME
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -54,6 +55,19 @@ def read_json_object(*, optional: bool = False) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidInput("The body must be a JSON object", code="invalid_body")
     return document
+
+
+def read_query(known: Collection[str] | None = None) -> dict[str, str]:
+    """The parameters of the query. Raises InvalidInput for one that is given twice, or that is not `known`."""
+    for name, values in request.args.lists():
+        if known is not None and name not in known:
+            message = f"{name[:MAX_SHOWN_NAME]} is not a parameter here"
+        elif len(values) > 1:
+            message = f"{name[:MAX_SHOWN_NAME]} is given more than once"
+        else:
+            continue
+        raise InvalidInput(message, code="invalid_parameter", fields=[name[:MAX_SHOWN_NAME]])
+    return request.args.to_dict()
 
 
 def request_id() -> str:

@@ -22,12 +22,14 @@ class TimeRange:
         """The range of the same length on the zone's wall clock that ends where this one begins."""
         if self.from_ms is None or self.to_ms is None:
             raise InvalidInput("compare=previous needs both from and to", fields=["compare", "from", "to"])
-        start = clock.from_ms(self.from_ms).astimezone(zone).replace(tzinfo=None)
-        stop = clock.from_ms(self.to_ms).astimezone(zone).replace(tzinfo=None)
         try:
+            start = clock.from_ms(self.from_ms).astimezone(zone).replace(tzinfo=None)
+            stop = clock.from_ms(self.to_ms).astimezone(zone).replace(tzinfo=None)
             from_ms = clock.to_ms((start - (stop - start)).replace(tzinfo=zone))
+            clock.from_ms(from_ms)
         except OverflowError:
-            raise InvalidInput("from is too early to compare with the range before it", fields=["from"]) from None
+            message = "the range to compare with reaches beyond the years 1 to 9999"
+            raise InvalidInput(message, fields=["compare", "from", "to"]) from None
         return TimeRange(from_ms, self.from_ms)
 
 
@@ -42,7 +44,9 @@ def parse_time_range(fields: dict[str, Any], zone: ZoneInfo) -> TimeRange:
         value = fields.get(name)
         try:
             bounds[name] = None if value is None else parse_bound_ms(value, zone, is_end=name == "to")
-        except (ValueError, OverflowError):
+        except OverflowError:
+            raise InvalidInput(f"{name} reaches beyond the years 1 to 9999", fields=[name]) from None
+        except ValueError:
             raise InvalidInput(
                 f"{name} must be an ISO 8601 date or time like 2025-01-31 or 2025-01-31T00:00:00Z", fields=[name]
             ) from None

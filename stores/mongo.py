@@ -13,7 +13,7 @@ from typing import Any
 
 import pymongo
 from bson.datetime_ms import DatetimeMS
-from pymongo import MongoClient
+from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -74,10 +74,9 @@ class MongoStore(MongoDocuments):
         # No timeout here: an index over many events that are there already takes as long as it takes.
         with translated_errors():
             database = self._fetch_database()
-            for keys in EVENT_INDEXES:
-                database["events"].create_index(list(keys))
+            database["events"].create_indexes([IndexModel(list(fields)) for fields in EVENT_INDEXES])
             for collection, (fields, is_unique) in DOCUMENT_INDEXES.items():
-                database[collection].create_index(list(fields), unique=is_unique)
+                database[collection].create_indexes([IndexModel(list(fields), unique=is_unique)])
             self._is_ready = True
 
     def ping(self) -> None:
@@ -138,7 +137,8 @@ class MongoStore(MongoDocuments):
         while True:
             with translated_errors():
                 events = self._fetch_collection("events")
-                ids = [found["_id"] for found in events.find({"projectKey": project_key}, {"_id": 1}).limit(ERASE_CHUNK_EVENTS)]
+                chunk = events.find({"projectKey": project_key}, {"_id": 1}).limit(ERASE_CHUNK_EVENTS)
+                ids = [found["_id"] for found in chunk]
                 if not ids:
                     return erased
                 with pymongo.timeout(self._timeout_seconds):
@@ -147,7 +147,10 @@ class MongoStore(MongoDocuments):
     def _fetch_client(self) -> MongoClient[dict[str, Any]]:
         with self._lock:
             if self._client is None:
-                self._client = self._open_client()
+                try:
+                    self._client = self._open_client()
+                except ValueError as exc:
+                    raise StoreUnavailable(f"MongoDB cannot be looked for: {exc}") from exc
             return self._client
 
     def _fetch_database(self) -> Database[dict[str, Any]]:

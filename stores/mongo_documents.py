@@ -63,7 +63,9 @@ class MongoDocuments:
             found = documents.find(_build_filter(equals or {})).sort(order).limit(limit or 0)
             return [_strip(document) for document in found]
 
-    def update_document(self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None) -> bool:
+    def update_document(
+        self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None
+    ) -> bool:
         check_document(changes)
         query = {"_id": document_id, **_build_filter(expect or {})}
         with self._open(collection) as documents:

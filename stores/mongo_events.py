@@ -25,7 +25,7 @@ REFERENCE_KEYS = (b"$ref\0", b"$id\0", b"$db\0")
 
 
 def encode_event(event: Event) -> RawBSONDocument:
-    """The document of an event, encoded already, so that one event BSON cannot hold natively is found before any is sent.
+    """The document of an event, encoded already: one that BSON cannot hold natively is found before any is sent.
 
     Its metadata are then kept as JSON text in `metadataJson`: integers beyond 64 bits, NUL in a key, very deep nesting.
     """
@@ -96,7 +96,7 @@ def _build_document(event: Event) -> dict[str, Any]:
 def _is_treacherous(raw: bytes) -> bool:
     """Whether the document may hold what the server refuses or the driver alters. Errs on the side of True.
 
-    Every level costs at least 7 bytes and has its type byte (3 or 4), so counting those bytes bounds the depth from above.
+    Every level costs at least 7 bytes, one of them its type (3 or 4), so counting these bounds the depth from above.
     """
     if b"$" in raw and any(key in raw for key in REFERENCE_KEYS):
         return True

@@ -23,6 +23,8 @@ ERASE_CHUNK_EVENTS = 5_000
 LARGEST_ROWID = 2**63 - 1
 
 INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SELECT_STORED = "SELECT id FROM events WHERE id >= ? AND id < ?"
+COUNT_EVENTS = "SELECT count(*) FROM events WHERE project = ? AND id >= ? AND id < ?"
 SELECT_EVENTS = """
     SELECT id, event_id, event_name, occurred_at, received_at, anonymous_id, user_id, session_id,
            url, referrer, user_agent, ip, coalesce(metadata, '{}')
@@ -71,7 +73,7 @@ class SQLiteStore(SQLiteDocuments):
             if cursor.rowcount == len(events):
                 stored = [True] * len(events)
             else:
-                kept = {row[0] for row in connection.execute("SELECT id FROM events WHERE id >= ? AND id < ?", (start, stop))}
+                kept = {row[0] for row in connection.execute(SELECT_STORED, (start, stop))}
                 stored = [position in kept for position in range(start, stop)]
         self._project_numbers.update(numbers)
         return stored
@@ -103,10 +105,10 @@ class SQLiteStore(SQLiteDocuments):
             return 0
         bounds = (number, start, LARGEST_ROWID if stop is None else stop)
         with self._file.read() as connection:
-            return _fetch_integer(connection, "SELECT count(*) FROM events WHERE project = ? AND id >= ? AND id < ?", bounds)
+            return _fetch_integer(connection, COUNT_EVENTS, bounds)
 
     def erase_events(self, project_key: str) -> int:
-        """In small transactions, so that ingest of other projects goes on between them; erased bytes are overwritten."""
+        """In small transactions, so that ingest goes on between them. Erased bytes are overwritten."""
         number = self._fetch_project_number(project_key)
         if number is None:
             return 0

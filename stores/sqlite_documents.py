@@ -16,6 +16,7 @@ from stores.sqlite_file import SQLiteFile
 
 DELETE_DOCUMENT = "DELETE FROM documents WHERE collection = ? AND id = ?"
 INSERT_DOCUMENT = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?)"
+UPDATE_DOCUMENT = "UPDATE documents SET body = ? WHERE collection = ? AND id = ?"
 
 
 class SQLiteDocuments:
@@ -50,12 +51,16 @@ class SQLiteDocuments:
         ):
             return [document for _, document in islice(found, limit)]
 
-    def update_document(self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None) -> bool:
+    def update_document(
+        self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None
+    ) -> bool:
         check_document(changes)
         check_equals(expect or {})
-        return self._change(
-            collection, document_id, lambda document: {**document, **changes} if matches(document, expect or {}) else None
-        )
+
+        def change(document: Document) -> Document | None:
+            return {**document, **changes} if matches(document, expect or {}) else None
+
+        return self._change(collection, document_id, change)
 
     def increment_document(self, collection: str, document_id: str, field: str) -> bool:
         check_field_name(field)
@@ -90,9 +95,7 @@ class SQLiteDocuments:
             changed = None if document is None else change(document)
             if changed is None:
                 return False
-            connection.execute(
-                "UPDATE documents SET body = ? WHERE collection = ? AND id = ?", (_encode(changed), collection, document_id)
-            )
+            connection.execute(UPDATE_DOCUMENT, (_encode(changed), collection, document_id))
             return True
 
 

@@ -6,6 +6,7 @@ Linux only.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import http.client
 import json
@@ -25,9 +26,11 @@ from urllib.parse import urlencode
 
 from config import PROJECT_ROOT, SETTINGS, Config
 from db import open_store
-from tests.servers import LIBC, PR_SET_PDEATHSIG, wait_until
+from tests.servers import wait_until
 
 START_SECONDS = 60
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 """Below the ports that Linux gives to outgoing connections, so that no client sits on one."""
 
@@ -54,7 +57,8 @@ class Service:
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self._lease = lease_port()
-        self.config = Config(**({"workers": 2, "report_memory_mb": 200} | settings), data_dir=data_dir, port=self._lease.port)
+        defaults = {"workers": 2, "report_memory_mb": 200}
+        self.config = Config(**(defaults | settings), data_dir=data_dir, port=self._lease.port)
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -158,10 +162,13 @@ class Service:
 
     def create_project(self, *, secret: str | None = None, **fields: object) -> dict[str, Any]:
         """A new project, as the API shows it."""
-        created: dict[str, Any] = self._succeed(self.call("POST", "/v1/projects", {"name": "test", **fields}, secret=secret))
+        answer = self.call("POST", "/v1/projects", {"name": "test", **fields}, secret=secret)
+        created: dict[str, Any] = self._succeed(answer)
         return created
 
-    def post_events(self, project_key: str, events: Sequence[Mapping[str, object]], *, secret: str | None = None) -> Answer:
+    def post_events(
+        self, project_key: str, events: Sequence[Mapping[str, object]], *, secret: str | None = None
+    ) -> Answer:
         """The answer to one batch."""
         return self.call("POST", "/v1/events/batch", {"projectKey": project_key, "events": events}, secret=secret)
 
@@ -220,7 +227,7 @@ def lease_port() -> PortLease:
     """A port that nobody listens on, and that no other session, worker or service of these tests leases meanwhile."""
     folder = Path(tempfile.gettempdir()) / "apptracker-test-ports"
     folder.mkdir(exist_ok=True)
-    for port in range(FIRST_PORT, LAST_PORT):
+    for port in range(FIRST_PORT, LAST_PORT + 1):
         file = (folder / str(port)).open("wb")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,5 +280,4 @@ def _is_free(port: int) -> bool:
 
 
 def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

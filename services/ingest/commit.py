@@ -81,7 +81,7 @@ class GroupCommitter:
         """Whether the ticket's request is to lead."""
         with self._mutex:
             if self._queued_events and self._queued_events + len(ticket.events) > self._max_queued_events:
-                raise Unavailable("Too many events are waiting to be stored.", code="ingest_queue_full")
+                raise Unavailable("Too many events are waiting to be stored", code="ingest_queue_full")
             self._queue.append(ticket)
             self._queued_events += len(ticket.events)
             leads = not self._is_led
@@ -133,7 +133,7 @@ class GroupCommitter:
             return tickets
         oldest = time.monotonic() - self._max_wait_seconds
         stale = [ticket for ticket in tickets if ticket.queued_at < oldest]
-        _fail(stale, Unavailable("The events waited too long to be stored.", code="ingest_queue_full"))
+        _fail(stale, Unavailable("The events waited too long to be stored", code="ingest_queue_full"))
         return [ticket for ticket in tickets if ticket.queued_at >= oldest]
 
     def _hand_over(self, tickets: list[_Ticket]) -> None:
@@ -143,7 +143,7 @@ class GroupCommitter:
             self._is_led = successor is not None
         for ticket in tickets:
             if not ticket.stored and ticket.error is None:
-                ticket.error = CommitFailed("The commit was interrupted.")
+                ticket.error = CommitFailed("The commit was interrupted")
             ticket.is_done = True
         if successor is not None:
             successor.signal.release()

@@ -62,12 +62,12 @@ def decode_json_batch(
     if envelope is None:
         envelope = _decode_slowly(body, max_events)
     if not envelope.events:
-        raise InvalidInput("events must hold at least one event.", code="invalid_body", fields=["events"])
+        raise InvalidInput("events must hold at least one event", code="invalid_body", fields=["events"])
     if len(envelope.events) > max_events:
         raise build_too_many_events(max_events)
     context = bytes(envelope.context)
     if len(body) + len(context) * (len(envelope.events) - 1) > max_bytes:
-        message = f"The events, each with the context it inherits, are larger than {max_bytes} bytes."
+        message = f"The events, each with the context it inherits, are larger than {max_bytes} bytes"
         raise TooLarge(message, code="body_too_large", fields=["context"])
     return Batch(
         events=envelope.events,
@@ -90,13 +90,13 @@ def decode_ndjson_batch(
             raise build_too_many_events(max_events)
         lines.append(match.group().rstrip())
     if not lines:
-        raise InvalidInput("The body holds no event.", code="invalid_body")
+        raise InvalidInput("The body holds no event", code="invalid_body")
     return Batch(events=lines, project_key=project_key, sent_at=_read_query_time(sent_at))
 
 
 def build_too_many_events(max_events: int) -> TooLarge:
     """The refusal of a batch with too many events; nothing of it is stored."""
-    return TooLarge(f"A batch holds at most {max_events} events.", code="too_many_events", fields=["events"])
+    return TooLarge(f"A batch holds at most {max_events} events", code="too_many_events", fields=["events"])
 
 
 def _decode_fast(body: bytes) -> _Envelope | None:
@@ -117,8 +117,8 @@ def _decode_fast(body: bytes) -> _Envelope | None:
 
 def _explain_envelope(body: bytes) -> InvalidInput:
     if body.lstrip()[:1] != b"{":
-        return InvalidInput("The body must be a JSON object.", code="invalid_body")
-    return InvalidInput("events must be a list of events.", code="invalid_body", fields=["events"])
+        return InvalidInput("The body must be a JSON object", code="invalid_body")
+    return InvalidInput("events must be a list of events", code="invalid_body", fields=["events"])
 
 
 def _decode_slowly(body: bytes, max_events: int) -> _Envelope:
@@ -137,7 +137,7 @@ def _decode_slowly(body: bytes, max_events: int) -> _Envelope:
             raise _explain_envelope(body) from exc
         raise _build_invalid_json(str(exc)) from exc
     except TooManyTokens as exc:
-        raise TooLarge("The body has too many values.", code="body_too_large") from exc
+        raise TooLarge("The body has too many values", code="body_too_large") from exc
     return _Envelope(
         events=[msgspec.Raw(event) for event in events],
         project_key=msgspec.Raw(members.get("projectKey", b"null")),
@@ -161,10 +161,10 @@ def _read_project_key(member: msgspec.Raw, from_query: str | None) -> str | None
     if value is None or value == "":
         return from_query
     if not isinstance(value, str):
-        raise InvalidInput("projectKey must be text.", code="invalid_field", fields=["projectKey"])
+        raise InvalidInput("projectKey must be text", code="invalid_field", fields=["projectKey"])
     if from_query is not None and from_query != value:
         raise InvalidInput(
-            "projectKey in the body and in the query are not the same.", code="invalid_field", fields=["projectKey"]
+            "projectKey in the body and in the query are not the same", code="invalid_field", fields=["projectKey"]
         )
     return value
 
@@ -190,11 +190,11 @@ def _read_member(member: msgspec.Raw, name: str) -> object:
     try:
         value, has_surrogates = lenient_json.parse_json(bytes(member))
     except (NumberOutOfRange, NestedTooDeeply) as exc:
-        raise InvalidInput(f"{name} must be text.", code="invalid_field", fields=[name]) from exc
+        raise InvalidInput(f"{name} must be text", code="invalid_field", fields=[name]) from exc
     except MalformedJson as exc:
         raise _build_invalid_json(str(exc)) from exc
     return lenient_json.replace_surrogates(value) if has_surrogates and isinstance(value, str) else value
 
 
 def _build_invalid_json(reason: str) -> InvalidInput:
-    return InvalidInput(f"The body is not valid JSON: {reason}.", code="invalid_json")
+    return InvalidInput(f"The body is not valid JSON: {reason}", code="invalid_json")

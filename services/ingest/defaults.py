@@ -43,11 +43,11 @@ def parse_context(
     if text is None:
         return NO_DEFAULTS
     if len(text) > max_bytes:
-        raise TooLarge(f"context is larger than {max_bytes} bytes.", code="context_too_large", fields=["context"])
+        raise TooLarge(f"context is larger than {max_bytes} bytes", code="context_too_large", fields=["context"])
     fields = _read_fields(text, warnings, max_depth)
     for name in NOT_INHERITED:
         if fields.pop(name, None) is not None:
-            message = f"context.{name} is ignored: each event has its own."
+            message = f"context.{name} is ignored: each event has its own"
             warnings.append(BatchWarning(WarningCode.CONTEXT_FIELD_IGNORED, message))
     try:
         return _build_defaults(fields, len(text))
@@ -62,17 +62,17 @@ def _read_fields(text: bytes, warnings: list[BatchWarning], max_depth: int) -> d
         if lenient_json.is_deeper_than(fields, max_depth):
             raise NestedTooDeeply
     except NestedTooDeeply as exc:
-        message = f"context is nested deeper than {max_depth} levels."
+        message = f"context is nested deeper than {max_depth} levels"
         raise TooLarge(message, code="context_too_deep", fields=["context"]) from exc
     except NumberOutOfRange as exc:
-        raise _invalid_context("context holds a number that is out of range.", "context") from exc
+        raise _invalid_context("context holds a number that is out of range", "context") from exc
     except lenient_json.MalformedJson as exc:
-        raise InvalidInput(f"The body is not valid JSON: {exc}.", code="invalid_json") from exc
+        raise InvalidInput(f"The body is not valid JSON: {exc}", code="invalid_json") from exc
     if not isinstance(fields, dict):
-        raise _invalid_context("context must be an object.", "context")
+        raise _invalid_context("context must be an object", "context")
     if has_surrogates:
         fields = lenient_json.replace_surrogates(fields)
-        message = "context holds halves of surrogate pairs; they are stored as U+FFFD."
+        message = "context holds halves of surrogate pairs; they are stored as U+FFFD"
         warnings.append(BatchWarning(WarningCode.INVALID_UNICODE, message))
     return dict(fields)
 

@@ -44,7 +44,7 @@ def parse_event_name(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH:
         raise EventRejected(
             RejectionCode.INVALID_EVENT_NAME,
-            f"eventName must be a text of 1 to {MAX_NAME_LENGTH} characters.", field="eventName",
+            f"eventName must be a text of 1 to {MAX_NAME_LENGTH} characters", field="eventName",
         )
     return value
 
@@ -56,9 +56,9 @@ def parse_id(name: str, value: object, max_length: int) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise EventRejected(RejectionCode.INVALID_FIELD, f"{name} must be a text or an integer.", field=name)
+        raise EventRejected(RejectionCode.INVALID_FIELD, f"{name} must be a text or an integer", field=name)
     if len(value) > max_length:
-        error = f"{name} must have at most {max_length} characters."
+        error = f"{name} must have at most {max_length} characters"
         raise EventRejected(RejectionCode.INVALID_FIELD, error, field=name)
     return value
 
@@ -67,7 +67,7 @@ def parse_text(name: str, value: object) -> str | None:
     """The text as it came, also when it is empty; None for null."""
     if value is None or isinstance(value, str):
         return value
-    raise EventRejected(RejectionCode.INVALID_FIELD, f"{name} must be a text.", field=name)
+    raise EventRejected(RejectionCode.INVALID_FIELD, f"{name} must be a text", field=name)
 
 
 def take_inherited_fields(fields: dict[str, Any]) -> InheritedFields:
@@ -88,7 +88,7 @@ def parse_metadata(value: object) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise EventRejected(RejectionCode.INVALID_METADATA, "metadata must be an object.", field="metadata")
+        raise EventRejected(RejectionCode.INVALID_METADATA, "metadata must be an object", field="metadata")
     return value
 
 

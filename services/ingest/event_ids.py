@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Callable
 
 _IDS_PER_PREFIX = 1 << 16
@@ -30,7 +30,8 @@ def build_id_source(now_ms: int) -> Callable[[], str]:
 
 def _build_prefix(ms: int) -> str:
     time_hex = f"{ms & (1 << 48) - 1:012x}"
-    random = secrets.randbits(58)
-    version_group = f"{0x7000 | random >> 46:04x}"
-    variant_group = f"{0x8000 | random >> 32 & 0x3FFF:04x}"
-    return f"{time_hex[:8]}-{time_hex[8:]}-{version_group}-{variant_group}-{random & 0xFFFFFFFF:08x}"
+    # Ids must differ, they need not be secret; asking the kernel would hand the interpreter to another thread.
+    bits = random.getrandbits(58)
+    version_group = f"{0x7000 | bits >> 46:04x}"
+    variant_group = f"{0x8000 | bits >> 32 & 0x3FFF:04x}"
+    return f"{time_hex[:8]}-{time_hex[8:]}-{version_group}-{variant_group}-{bits & 0xFFFFFFFF:08x}"

@@ -38,11 +38,11 @@ def inflate(body: bytes, content_encoding: str | None, *, max_bytes: int) -> byt
         try:
             inflated = _INFLATERS[encoding](body, max_bytes)
         except _Corrupt as exc:
-            message = f"The body is not valid {encoding}."
+            message = f"The body is not valid {encoding}"
             raise InvalidInput(message, code="invalid_encoding", fields=["Content-Encoding"]) from exc
     else:
         raise UnsupportedMedia(
-            f"Content-Encoding {encoding!r} is not understood; one of gzip, deflate, zstd, br is.",
+            f"Content-Encoding {encoding!r} is not understood; one of gzip, deflate, zstd, br is",
             code="unsupported_content_encoding", fields=["Content-Encoding"],
         )
     if len(inflated) > max_bytes:
@@ -52,7 +52,7 @@ def inflate(body: bytes, content_encoding: str | None, *, max_bytes: int) -> byt
 
 def build_body_too_large(max_bytes: int) -> TooLarge:
     """The refusal of a body over the limit, sent or inflated."""
-    return TooLarge(f"The body is larger than {max_bytes} bytes.", code="body_too_large")
+    return TooLarge(f"The body is larger than {max_bytes} bytes", code="body_too_large")
 
 
 def _inflate_gzip(body: bytes, max_bytes: int) -> bytes:

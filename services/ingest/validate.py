@@ -172,7 +172,7 @@ def _measure_clock_skew_ms(sent_at: object, received_at_ms: int, warnings: list[
         return 0
     sent_at_ms = parse_timestamp_ms(sent_at)
     if sent_at_ms is None:
-        message = "sentAt is not an ISO 8601 time or a Unix time; the client's clock is not corrected."
+        message = "sentAt is not an ISO 8601 time or a Unix time; the client's clock is not corrected"
         warnings.append(BatchWarning(WarningCode.INVALID_SENT_AT, message))
         return 0
     return received_at_ms - sent_at_ms

@@ -70,7 +70,7 @@ def validate_odd_event(text: bytes, rules: Rules) -> tuple[Event, Warnings]:
 
 def _read_fields(text: bytes, rules: Rules, warnings: Warnings) -> dict[str, Any]:
     if len(text) > rules.max_bytes:
-        error = f"The event, with its context, is larger than {rules.max_bytes + rules.defaults.size_bytes} bytes."
+        error = f"The event, with its context, is larger than {rules.max_bytes + rules.defaults.size_bytes} bytes"
         raise EventRejected(RejectionCode.EVENT_TOO_LARGE, error)
     fields: Any
     try:
@@ -78,18 +78,18 @@ def _read_fields(text: bytes, rules: Rules, warnings: Warnings) -> dict[str, Any
         if lenient_json.is_deeper_than(fields, rules.max_depth):
             raise NestedTooDeeply
     except MalformedJson as exc:
-        raise EventRejected(RejectionCode.INVALID_JSON, f"The event is not valid JSON: {exc}.") from exc
+        raise EventRejected(RejectionCode.INVALID_JSON, f"The event is not valid JSON: {exc}") from exc
     except NumberOutOfRange as exc:
-        error = "The event holds a number that is out of range."
+        error = "The event holds a number that is out of range"
         raise EventRejected(RejectionCode.NUMBER_OUT_OF_RANGE, error) from exc
     except NestedTooDeeply as exc:
-        error = f"The event is nested deeper than {rules.max_depth} levels."
+        error = f"The event is nested deeper than {rules.max_depth} levels"
         raise EventRejected(RejectionCode.EVENT_TOO_DEEP, error) from exc
     if not isinstance(fields, dict):
-        raise EventRejected(RejectionCode.INVALID_EVENT, "An event must be an object.")
+        raise EventRejected(RejectionCode.INVALID_EVENT, "An event must be an object")
     if has_surrogates:
         fields = lenient_json.replace_surrogates(fields)
-        message = "Halves of surrogate pairs are stored as U+FFFD."
+        message = "Halves of surrogate pairs are stored as U+FFFD"
         warnings.append((WarningCode.INVALID_UNICODE, message))
     return dict(fields)
 
@@ -98,7 +98,7 @@ def _merge_metadata(
     inherited: dict[str, Any], unknown: dict[str, Any], own: dict[str, Any], warnings: Warnings
 ) -> dict[str, Any]:
     for name in unknown.keys() & own.keys():
-        message = f"The field {name[:100]!r} is dropped: metadata has one of the same name."
+        message = f"The field {name[:100]!r} is dropped: metadata has one of the same name"
         warnings.append((WarningCode.FIELD_CONFLICT, message))
     return {**inherited, **unknown, **own}
 
@@ -110,11 +110,11 @@ def _date_event(timestamp: object, rules: Rules, warnings: Warnings) -> int | No
     client_ms = parse_timestamp_ms(timestamp)
     occurred_at_ms = None if client_ms is None else client_ms + rules.clock_skew_ms
     if occurred_at_ms is None or not MIN_MS <= occurred_at_ms <= MAX_MS:
-        message = "timestamp is not an ISO 8601 time or a Unix time; the event is in no time-based report."
+        message = "timestamp is not an ISO 8601 time or a Unix time; the event is in no time-based report"
         warnings.append((WarningCode.INVALID_TIMESTAMP, message))
         return None
     if occurred_at_ms > rules.latest_ms:
-        message = "timestamp is more than 24 hours ahead; the time of receipt is stored instead."
+        message = "timestamp is more than 24 hours ahead; the time of receipt is stored instead"
         warnings.append((WarningCode.TIMESTAMP_IN_FUTURE, message))
         return rules.received_at_ms
     return occurred_at_ms

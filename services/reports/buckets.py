@@ -115,7 +115,7 @@ def _list_changes(zone: ZoneInfo, year: int) -> tuple[tuple[datetime, timedelta]
     moment = datetime(year, 1, 1, tzinfo=UTC)
     end = datetime(year, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
     while moment < end:
-        following = min(moment + DAY, end)
+        following = moment + min(DAY, end - moment)
         if _find_offset(moment, zone) != _find_offset(following, zone):
             changes.append(_find_change(moment, following, zone))
         moment = following
@@ -149,9 +149,10 @@ def build_key_sql(interval: Interval, zone: ZoneInfo, first: datetime, last: dat
 
 def _build_arm(interval: Interval, offset: timedelta) -> str:
     seconds = int(offset.total_seconds())
-    local = f"occurred_at + INTERVAL {seconds} SECOND" if seconds else "occurred_at"
+    # DuckDB takes a negative number after INTERVAL in parentheses only
+    local = f"occurred_at + INTERVAL ({seconds}) SECOND" if seconds else "occurred_at"
     key = f"date_trunc('{interval}', {local})"
-    return f"{key} - INTERVAL {seconds} SECOND" if seconds and interval is Interval.HOUR else key
+    return f"{key} - INTERVAL ({seconds}) SECOND" if seconds and interval is Interval.HOUR else key
 
 
 def _format(moment: datetime) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from columns.properties import Parameters, Property, parse_property
 from services.errors import InvalidInput
@@ -34,8 +35,9 @@ def parse_filters(value: object, *, field: str = "filters") -> tuple[Filter, ...
     """Filters of a request: a list, or JSON text of one. All must hold. Raises InvalidInput naming the wrong one."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            # as bodies are read: without NaN, and without lone surrogates, which no store could hold
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise InvalidInput(f"{field} must be a JSON list of filters", fields=[field]) from None
     if not isinstance(value, list) or len(value) > MAX_FILTERS:
         raise InvalidInput(f"{field} must be a list of at most {MAX_FILTERS} filters", fields=[field])

@@ -81,27 +81,33 @@ class Population:
 
 
 def build_session_count_sql(population: Population) -> str:
-    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters."""
+    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters.
+
+    Events of a person in one slot as long as the gap are always in one session, so slots are sorted rather than events.
+    """
     gap = population.bind(SESSION_GAP)
-    events = population.build_unfiltered_sql()
+    slot_ms = SESSION_GAP // clock.MILLISECOND
     return f"""(
-        WITH ranged AS ({events}),
-        starts AS (
-            SELECT person, occurred_at, passes,
-                coalesce(occurred_at - lag(occurred_at) OVER person_events > {gap}, true) AS starts
-            FROM ranged WHERE session_id IS NULL AND person IS NOT NULL
-            WINDOW person_events AS (PARTITION BY person ORDER BY occurred_at)
+        WITH ranged AS ({population.build_unfiltered_sql()}),
+        slots AS (
+            SELECT person, floor(epoch_ms(occurred_at) / {slot_ms}) AS slot, min(occurred_at) AS first_at,
+                max(occurred_at) AS last_at, bool_or(passes) AS passes
+            FROM ranged WHERE session_id IS NULL AND person IS NOT NULL GROUP BY ALL
         ),
-        numbered AS (
-            SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY occurred_at) AS number
-            FROM starts
+        starts AS (
+            SELECT person, slot, passes, coalesce(first_at - lag(last_at) OVER person_slots > {gap}, true) AS starts
+            FROM slots WINDOW person_slots AS (PARTITION BY person ORDER BY slot)
         )
-        SELECT (SELECT count(DISTINCT session_id) FROM ranged WHERE passes)
-            + {count_formed_sessions(population)})"""
+        SELECT (SELECT count(DISTINCT session_id) FROM ranged WHERE passes) + {build_formed_count_sql(population)})"""
 
 
-def count_formed_sessions(population: Population) -> str:
-    """Sessions formed by gaps; without filters each start is one, and numbering them is saved."""
+def build_formed_count_sql(population: Population) -> str:
+    """Scalar subquery: sessions formed by gaps; without filters each start is one, and numbering them is saved."""
     if not population.filters:
         return "(SELECT count(*) FROM starts WHERE starts)"
-    return "(SELECT count(*) FROM (SELECT DISTINCT person, number FROM numbered WHERE passes))"
+    return """(
+        SELECT count(*) FROM (
+            SELECT DISTINCT person, number FROM (
+                SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY slot) AS number FROM starts
+            ) WHERE passes
+        ))"""

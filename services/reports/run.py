@@ -128,7 +128,7 @@ def fetch_result(
         except CopyChanged as exc:
             if is_last:
                 raise Unavailable("The project's events are being changed", code="copy_changed") from exc
-            context.copy.forget_memory(project.project_key)
+            context.copy.mend(project.project_key)
     raise AssertionError("unreachable")
 
 

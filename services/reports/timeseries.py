@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from columns.properties import parse_property
 from services import clock
 from services.errors import InvalidInput
-from services.reports.buckets import MAX_BUCKETS, Interval, TooManyBuckets, build_key_sql, list_buckets
+from services.reports.buckets import MAX_BUCKETS, Bucket, Interval, TooManyBuckets, build_key_sql, list_buckets
 from services.reports.filters import Filter
 from services.reports.population import Population
 from services.reports.request import ReportRequest, parse_event_name
@@ -50,30 +51,36 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """A bucket for every interval from that of `from` to the last one that begins before `to`, zeros included; a bound
     that is open is taken from the first or last event. No events and an open bound: an empty series."""
     parameters: TimeseriesParameters = request.parameters
-    zone, interval = request.zone, parameters.interval
     span = find_span(population)
-    buckets = []
-    if span is not None:
-        try:
-            buckets = list_buckets(*span, interval, zone)
-        except TooManyBuckets:
-            message = f"the range has more than {MAX_BUCKETS} buckets: narrow from and to, or take a longer interval"
-            raise InvalidInput(message, fields=["from", "to", "interval"]) from None
-        except OverflowError:
-            raise InvalidInput("the range reaches beyond the years 1 to 9999 in tz", fields=["from", "to"]) from None
+    if span is None:
+        return {"series": []}
+    starts, key = divide_span(*span, parameters.interval, request.zone)
     counts: dict[datetime, tuple[int, int]] = {}
-    if span is not None and population.snapshot.count:
-        key = build_key_sql(interval, zone, *span)
+    if population.snapshot.count:
         rows = population.fetch(f"""
             SELECT {key} AS bucket, count(*), count(DISTINCT person) FROM ({population.build_sql()}) GROUP BY bucket""")
         counts = {bucket: (count, users) for bucket, count, users in rows}
     return {
         "series": [
-            {"bucket": bucket.format_start(zone), "count": count, "uniqueUsers": users}
-            for bucket in buckets
+            {"bucket": start, "count": count, "uniqueUsers": users}
+            for bucket, start in starts
             for count, users in [counts.get(bucket.key, (0, 0))]
         ],
     }
+
+
+def divide_span(
+    first: datetime, last: datetime, interval: Interval, zone: ZoneInfo
+) -> tuple[list[tuple[Bucket, str]], str]:
+    """Buckets from one moment to another, each with its beginning as text, and the SQL of their key; or InvalidInput."""
+    try:
+        buckets = list_buckets(first, last, interval, zone)
+        return [(bucket, bucket.format_start(zone)) for bucket in buckets], build_key_sql(interval, zone, first, last)
+    except TooManyBuckets:
+        message = f"the range has more than {MAX_BUCKETS} buckets: narrow from and to, or take a longer interval"
+        raise InvalidInput(message, fields=["from", "to", "interval"]) from None
+    except OverflowError:
+        raise InvalidInput("the range reaches beyond the years 1 to 9999 in tz", fields=["from", "to"]) from None
 
 
 def find_span(population: Population) -> tuple[datetime, datetime] | None:

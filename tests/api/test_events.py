@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from typing import Any
@@ -69,18 +70,25 @@ class TestStoring:
             client,
             project_key,
             {"eventName": "app_open", "timestamp": "2025-01-06T10:00:00Z", "anonymousId": "anon-1"},
-            {"eventName": "purchase_success", "timestamp": "2025-01-06T10:05:00Z", "anonymousId": "anon-1", "userId": "user-123"},
+            {
+                "eventName": "purchase_success",
+                "timestamp": "2025-01-06T10:05:00Z",
+                "anonymousId": "anon-1",
+                "userId": "user-123",
+            },
         )
         assert (answer.status_code, answer.json) == (200, accepted(2))
-        assert [(row.event_name, row.occurred_at_ms, row.received_at_ms, row.user_id) for row in rows_of(app, project_key)] == [
+        assert [
+            (row.event_name, row.occurred_at_ms, row.received_at_ms, row.user_id) for row in rows_of(app, project_key)
+        ] == [
             ("app_open", 1_736_157_600_000, NOW_MS, None),
             ("purchase_success", 1_736_157_900_000, NOW_MS, "user-123"),
         ]
 
     def test_every_field_arrives_in_the_store(self, client: FlaskClient, app: Flask, project_key: str) -> None:
         event = named(
-            eventId="e-1", anonymousId="a", userId=7, sessionId="s", url="/p", referrer="", userAgent="UA", ip="::1", plan="pro",
-            metadata={"$gt": 1, "a.b": {"": [None, 1.0]}, "z\0": "\0", "big": 2**70},
+            eventId="e-1", anonymousId="a", userId=7, sessionId="s", url="/p", referrer="", userAgent="UA", ip="::1",
+            plan="pro", metadata={"$gt": 1, "a.b": {"": [None, 1.0]}, "z\0": "\0", "big": 2**70},
         )  # fmt: skip
         assert send(client, project_key, event).json == accepted(1)
         (row,) = rows_of(app, project_key)
@@ -102,7 +110,10 @@ class TestStoring:
     def test_events_inherit_the_context(self, client: FlaskClient, app: Flask, project_key: str) -> None:
         answer = send(client, project_key, named(), named(ip="::2"), context={"ip": "::1", "metadata": {"app": "1.2"}})
         assert answer.json == accepted(2)
-        assert [(row.ip, row.metadata) for row in rows_of(app, project_key)] == [("::1", '{"app":"1.2"}'), ("::2", '{"app":"1.2"}')]
+        assert [(row.ip, row.metadata) for row in rows_of(app, project_key)] == [
+            ("::1", '{"app":"1.2"}'),
+            ("::2", '{"app":"1.2"}'),
+        ]
 
     def test_the_clients_clock_is_corrected(self, client: FlaskClient, app: Flask, project_key: str) -> None:
         answer = send(client, project_key, named(timestamp="2024-01-06T09:00:00Z"), sentAt="2024-01-06T10:00:00Z")
@@ -129,7 +140,10 @@ class TestRejecting:
         answer = send(client, project_key, named(eventId="0"), {"eventName": ""}, named(eventId="2"), 5)
         assert answer.status_code == 200
         assert (answer.json["accepted"], answer.json["duplicates"]) == (2, 0)
-        assert [(each["index"], each["code"]) for each in answer.json["rejected"]] == [(1, "invalid_event_name"), (3, "invalid_event")]
+        assert [(each["index"], each["code"]) for each in answer.json["rejected"]] == [
+            (1, "invalid_event_name"),
+            (3, "invalid_event"),
+        ]
         assert set(answer.json["rejected"][0]) == {"index", "code", "error"}
         assert [row.event_id for row in rows_of(app, project_key)] == ["0", "2"]
 
@@ -144,7 +158,11 @@ class TestRejecting:
 
     def test_a_batch_of_bad_events_is_an_error(self, client: FlaskClient, app: Flask, project_key: str) -> None:
         answer = send(client, project_key, {}, named(userId={"$ne": 1}))
-        assert (answer.status_code, answer.json["code"], answer.json["fields"]) == (400, "all_events_rejected", ["events"])
+        assert (answer.status_code, answer.json["code"], answer.json["fields"]) == (
+            400,
+            "all_events_rejected",
+            ["events"],
+        )
         assert (answer.json["accepted"], answer.json["duplicates"], answer.json["warnings"]) == (0, 0, [])
         assert [each["code"] for each in answer.json["rejected"]] == ["invalid_event_name", "invalid_field"]
         assert answer.json["requestId"]
@@ -202,7 +220,14 @@ class TestRejecting:
 class TestBodies:
     @pytest.mark.parametrize(
         "content_type",
-        ["application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8", "application/vnd.x+json", "TEXT/JSON", ""],
+        [
+            "application/json",
+            "application/json; charset=utf-8",
+            "text/plain;charset=UTF-8",
+            "application/vnd.x+json",
+            "TEXT/JSON",
+            "",
+        ],
     )
     def test_json_is_taken_by_these_names(self, client: FlaskClient, project_key: str, content_type: str) -> None:
         body = json.dumps({"projectKey": project_key, "events": [named()]})
@@ -211,7 +236,13 @@ class TestBodies:
 
     @pytest.mark.parametrize(
         "content_type",
-        ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/octet-stream", "text/csv", "nonsense"],
+        [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/octet-stream",
+            "text/csv",
+            "nonsense",
+        ],
     )
     def test_other_content_types_are_refused(self, client: FlaskClient, project_key: str, content_type: str) -> None:
         body = json.dumps({"projectKey": project_key, "events": [named()]})
@@ -219,7 +250,8 @@ class TestBodies:
         assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
 
     @pytest.mark.parametrize(
-        "content_type", ["application/x-ndjson", "application/ndjson; charset=utf-8", "application/jsonl", "application/x-jsonlines"]
+        "content_type",
+        ["application/x-ndjson", "application/ndjson; charset=utf-8", "application/jsonl", "application/x-jsonlines"],
     )
     def test_lines_are_events(self, client: FlaskClient, app: Flask, project_key: str, content_type: str) -> None:
         body = '{"eventName":"a","timestamp":"2025-01-06T08:00:00Z"}\r\n\n{"eventName":\n{"eventName":"b"}\n'
@@ -228,19 +260,28 @@ class TestBodies:
         assert (answer.status_code, answer.json["accepted"]) == (200, 2)
         assert [(each["index"], each["code"]) for each in answer.json["rejected"]] == [(1, "invalid_json")]
         rows = rows_of(app, project_key)
-        assert [(row.event_name, row.occurred_at_ms) for row in rows] == [("a", 1_736_150_400_000 - 1000), ("b", NOW_MS)]
+        assert [(row.event_name, row.occurred_at_ms) for row in rows] == [
+            ("a", 1_736_150_400_000 - 1000),
+            ("b", NOW_MS),
+        ]
 
     @pytest.mark.parametrize(
         ("encoding", "compress"),
         [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstandard.compress), ("br", brotli.compress)],
     )
-    def test_bodies_may_be_compressed(self, client: FlaskClient, project_key: str, encoding: str, compress: Any) -> None:
+    def test_bodies_may_be_compressed(
+        self, client: FlaskClient, project_key: str, encoding: str, compress: Any
+    ) -> None:
         headers = {"Content-Encoding": encoding}
         body = json.dumps({"projectKey": project_key, "events": [named()]}).encode()
         assert client.post(BATCH, data=compress(body), headers=headers).json == accepted(1)
         lines = compress(b'{"eventName":"a"}\n' * 3)
         answer = client.post(
-            BATCH, data=lines, headers=headers, content_type="application/x-ndjson", query_string={"projectKey": project_key}
+            BATCH,
+            data=lines,
+            headers=headers,
+            content_type="application/x-ndjson",
+            query_string={"projectKey": project_key},
         )
         assert answer.json == accepted(3)
         bomb = compress(bytes(50_000_000))
@@ -275,13 +316,19 @@ class TestBodies:
             (b'{"events":[1]}', "missing_project_key", ["projectKey"]),
         ],
     )
-    def test_a_body_that_is_no_batch_is_refused(self, client: FlaskClient, body: bytes, code: str, fields: list[str]) -> None:
+    def test_a_body_that_is_no_batch_is_refused(
+        self, client: FlaskClient, body: bytes, code: str, fields: list[str]
+    ) -> None:
         answer = client.post(BATCH, data=body, content_type="application/json")
         assert (answer.status_code, answer.json["code"], answer.json["fields"]) == (400, code, fields)
 
     def test_a_context_that_cannot_be_used_is_named(self, client: FlaskClient, app: Flask, project_key: str) -> None:
         answer = send(client, project_key, named(), context={"userId": []})
-        assert (answer.status_code, answer.json["code"], answer.json["fields"]) == (400, "invalid_context", ["context.userId"])
+        assert (answer.status_code, answer.json["code"], answer.json["fields"]) == (
+            400,
+            "invalid_context",
+            ["context.userId"],
+        )
         assert rows_of(app, project_key) == []
 
     def test_one_event_too_many_refuses_the_whole_batch(self, make_app: MakeApp) -> None:
@@ -300,9 +347,26 @@ class TestBodies:
         assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
         assert send(client, project_key, named(url="x" * 1500)).status_code == 200
 
+    @pytest.mark.parametrize(("size", "status"), [(1500, 200), (2000, 413)])
+    def test_a_body_without_a_length_is_read_to_its_end(self, make_app: MakeApp, size: int, status: int) -> None:
+        client = make_app(max_body_bytes=2000).test_client()
+        body = json.dumps({"projectKey": create_project(client), "events": [named(url="x" * size)]}).encode()
+        answer = client.post(BATCH, input_stream=io.BytesIO(body), environ_overrides={"wsgi.input_terminated": True})
+        assert (answer.status_code, answer.json.get("code")) == (status, "body_too_large" if status == 413 else None)
+
+    def test_a_body_cut_short_on_its_way_is_not_stored(self, client: FlaskClient, app: Flask, project_key: str) -> None:
+        body = json.dumps({"projectKey": project_key, "events": [named()]}).encode()
+        answer = client.post(
+            BATCH, input_stream=io.BytesIO(body), environ_overrides={"CONTENT_LENGTH": str(len(body) + 1)}
+        )
+        assert answer.status_code == 400
+        assert rows_of(app, project_key) == []
+
 
 class TestWhoMaySend:
-    def test_an_unknown_project_and_one_that_is_not_active_are_refused(self, client: FlaskClient, project_key: str) -> None:
+    def test_an_unknown_project_and_one_that_is_not_active_are_refused(
+        self, client: FlaskClient, project_key: str
+    ) -> None:
         answer = send(client, "abc123", named())
         assert (answer.status_code, answer.json["code"]) == (403, "unknown_project")
         assert answer.json["error"].startswith("Project with key 'abc123' not found")
@@ -355,7 +419,11 @@ class TestWhenTheStoreIsAway:
         with monkeypatch.context() as patched:
             patched.setattr(context_of(app).committer, "_queued_events", 50_000)
             answer = send(client, project_key, named())
-        assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (503, "ingest_queue_full", "1")
+        assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (
+            503,
+            "ingest_queue_full",
+            "1",
+        )
         assert rows_of(app, project_key) == []
         assert send(client, project_key, named()).json == accepted(1)
 
@@ -363,8 +431,16 @@ class TestWhenTheStoreIsAway:
 def test_verdicts_are_counted(client: FlaskClient, project_key: str) -> None:
     def count(verdict: str) -> float:
         lines = client.get("/metrics").text.splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(f'apptracker_ingest_events_total{{verdict="{verdict}"'))
+        return sum(
+            float(line.split()[-1])
+            for line in lines
+            if line.startswith(f'apptracker_ingest_events_total{{verdict="{verdict}"')
+        )
 
     before = {verdict: count(verdict) for verdict in ("accepted", "duplicate", "rejected")}
     send(client, project_key, named(eventId="1"), named(eventId="1"), named(), {})
-    assert {verdict: count(verdict) - before[verdict] for verdict in before} == {"accepted": 2, "duplicate": 1, "rejected": 1}
+    assert {verdict: count(verdict) - before[verdict] for verdict in before} == {
+        "accepted": 2,
+        "duplicate": 1,
+        "rejected": 1,
+    }

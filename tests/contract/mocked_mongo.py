@@ -7,11 +7,11 @@ into the driver's plain milliseconds on their way out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import bson
-import mongomock
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors
@@ -20,7 +20,7 @@ from pymongo import errors
 class MockedClient:
     """Stands in for MongoClient; clients made from one `mongomock.MongoClient` share its data."""
 
-    def __init__(self, client: mongomock.MongoClient) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
         self.admin = self
 
@@ -37,7 +37,7 @@ class MockedClient:
 class MockedDatabase:
     """Collections by name."""
 
-    def __init__(self, database: mongomock.Database) -> None:
+    def __init__(self, database: Any) -> None:
         self._database = database
 
     def __getitem__(self, name: str) -> MockedCollection:
@@ -47,19 +47,15 @@ class MockedDatabase:
 class MockedCollection:
     """Everything not named here is mongomock's own."""
 
-    def __init__(self, collection: mongomock.Collection) -> None:
+    def __init__(self, collection: Any) -> None:
         self._collection = collection
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._collection, name)
 
-    def insert_one(self, document: dict[str, Any]) -> None:
-        with _driver_errors():
-            self._collection.insert_one(document)
-
     def insert_many(self, documents: Iterable[Any], *, ordered: bool) -> None:
         plain = [bson.decode(found.raw) if isinstance(found, RawBSONDocument) else found for found in documents]
-        with _driver_errors():
+        with _complete_errors():
             self._collection.insert_many(plain, ordered=ordered)
 
     def find(self, query: dict[str, Any], projection: dict[str, Any] | None = None) -> MockedCursor:
@@ -92,17 +88,13 @@ class MockedCursor:
         return chained
 
 
-class _driver_errors:
-    """mongomock raises classes of its own where pymongo is not the version it knows."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, mongomock.BulkWriteError):
-            raise errors.BulkWriteError({"writeConcernErrors": [], **error.details}) from error
-        if isinstance(error, mongomock.DuplicateKeyError):
-            raise errors.DuplicateKeyError(str(error)) from error
+@contextmanager
+def _complete_errors() -> Iterator[None]:
+    """mongomock leaves out of a bulk error what did not happen."""
+    try:
+        yield
+    except errors.BulkWriteError as exc:
+        raise errors.BulkWriteError({"writeConcernErrors": [], **exc.details}) from exc
 
 
 def _to_mock(value: Any) -> Any:

@@ -51,7 +51,9 @@ def test_times_of_all_years_keep_their_millisecond(store: Store, occurred_at_ms:
     assert fetch_rows(store)[0].occurred_at_ms == occurred_at_ms
 
 
-@pytest.mark.parametrize("text", ["nul \0 inside", "\0", "emoji 😀 ﷽", "quote ' \" \\", "a\r\n\tb", "$ref", "x" * 500, " "])
+@pytest.mark.parametrize(
+    "text", ["nul \0 inside", "\0", "emoji 😀 ﷽", "quote ' \" \\", "a\r\n\tb", "$ref", "x" * 500, " "]
+)
 def test_hostile_texts_come_back_as_they_were(store: Store, text: str) -> None:
     events = [build_event(text, event_name=text, anonymous_id=text, user_id=text, session_id=text, url=text, ip=text)]
     assert store.append(events) == [True]
@@ -135,7 +137,9 @@ def test_events_of_several_projects_in_a_batch_stay_apart(store: Store) -> None:
         assert sorted(fetch_ids(store, key)) == sorted(f"e{number}" for number in range(index, 100, 20))
 
 
-def _race_in_process(place: str, database: str, barrier: threading.Barrier, results: multiprocessing.Queue[int]) -> None:
+def _race_in_process(
+    place: str, database: str, barrier: threading.Barrier, results: multiprocessing.Queue[int]
+) -> None:
     path = Path(place) / "store" / "events.db"
     store: Store = open_mongo_store(place, database) if database else SQLiteStore(path)
     barrier.wait(timeout=60)

@@ -119,10 +119,12 @@ def test_a_list_is_not_equal_to_what_it_holds(store: Store) -> None:
 
 
 def test_documents_are_ordered_by_a_field_and_ties_by_id(store: Store) -> None:
-    fill(store, d={"at": "2025-02", "n": "d"}, c={"at": "2025-01", "n": "c"}, b={"at": "2025-02", "n": "b"}, a={"n": "a"})
+    early, late = "2025-01", "2025-02"
+    fill(store, d={"at": late, "n": "d"}, c={"at": early, "n": "c"}, b={"at": late, "n": "b"}, a={"n": "a"})
     assert [found["n"] for found in store.find_documents(THINGS)] == ["a", "b", "c", "d"]
     assert [found["n"] for found in store.find_documents(THINGS, order_by="at")] == ["a", "c", "b", "d"]
-    assert [found["n"] for found in store.find_documents(THINGS, order_by="at", descending=True)] == ["b", "d", "c", "a"]
+    newest_first = store.find_documents(THINGS, order_by="at", descending=True)
+    assert [found["n"] for found in newest_first] == ["b", "d", "c", "a"]
 
 
 def test_texts_are_ordered_by_code_point(store: Store) -> None:
@@ -199,8 +201,8 @@ def test_racing_increments_are_all_counted(store: Store, open_another: OpenStore
 def test_documents_before_a_time_are_purged(store: Store) -> None:
     fill(
         store,
-        a={"at": "2025-01-01T00:00:00.000Z"}, b={"at": "2025-01-02T00:00:00.000Z"}, c={"at": "2025-01-03T00:00:00.000Z"},
-        d={}, e={"at": None}, f={"at": 5}, g={"at": ["2024"]}, h={"at": ""},
+        a={"at": "2025-01-01T00:00:00.000Z"}, b={"at": "2025-01-02T00:00:00.000Z"},
+        c={"at": "2025-01-03T00:00:00.000Z"}, d={}, e={"at": None}, f={"at": 5}, g={"at": ["2024"]}, h={"at": ""},
     )  # fmt: skip
     assert store.purge_documents(THINGS, "at", "2025-01-02T00:00:00.000Z") == 2
     assert store.fetch_document(THINGS, "a") is None
@@ -212,8 +214,8 @@ def test_documents_before_a_time_are_purged(store: Store) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"$set": 1}, {"a.b": 1}, {"": 1}, {"_id": 1}, {"a\0": 1}, {"a b": 1}, {"é": 1}, {"1a": 1}, {"a\n": 1}, {"a": 2**63},
-        {"a": [-(2**63) - 1]}, {"a": {"$ref": 1}}, {"a": [{"b\0": 1}]},
+        {"$set": 1}, {"a.b": 1}, {"": 1}, {"_id": 1}, {"a\0": 1}, {"a b": 1}, {"é": 1}, {"1a": 1}, {"a\n": 1},
+        {"a": 2**63}, {"a": [-(2**63) - 1]}, {"a": {"$ref": 1}}, {"a": [{"b\0": 1}]},
     ],
 )  # fmt: skip
 def test_what_one_store_could_not_keep_every_store_refuses(store: Store, document: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from stores import sqlite_file
-from stores.base import Store
+from stores.base import Store, StoreUnavailable
 from stores.sqlite import SQLiteStore, UnknownSchema
 from tests.contract.conftest import OpenStore
 from tests.contract.events import PROJECT, RECEIVED_MS, build_event, fetch_ids, fetch_rows
@@ -99,7 +99,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     SQLiteStore(path).ensure_ready()
     broken = "CREATE TABLE half (a); INSERT INTO missing VALUES (1)"
     monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, broken))
-    with pytest.raises(sqlite_file.StoreUnavailable, match="missing"):
+    with pytest.raises(StoreUnavailable, match="missing"):
         SQLiteStore(path).ensure_ready()
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
@@ -112,26 +112,26 @@ def test_mongodb_has_the_documented_indexes(mongodb_uri: str, mongodb_database: 
     store.ensure_ready()
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         database = client[mongodb_database]
-        events = {tuple(field for field, _ in index["key"]) for index in database["events"].index_information().values()}
-        projects = {
-            index["key"][0][0]: index.get("unique", False) for index in database["projects"].index_information().values()
-        }
-        plan = database["events"].find({"projectKey": PROJECT, "receivedAt": {"$gte": 0}}).sort("receivedAt", 1).explain()
+        event_indexes = database["events"].index_information().values()
+        project_indexes = database["projects"].index_information().values()
+        scan = database["events"].find({"projectKey": PROJECT, "receivedAt": {"$gte": 0}}).sort("receivedAt", 1)
+        plan = scan.explain()["queryPlanner"]["winningPlan"]
     store.close()
-    assert events == {
+    assert {tuple(field for field, _ in index["key"]) for index in event_indexes} == {
         ("_id",),
         ("projectKey", "timestamp"),
         ("projectKey", "eventName", "timestamp"),
         ("projectKey", "receivedAt"),
         ("projectKey", "eventName", "receivedAt"),
     }
-    assert projects["projectKey"] is True
-    assert "SORT" not in str(plan["queryPlanner"]["winningPlan"]), "a scan must not sort in memory"
+    assert [("projectKey", 1)] in [index["key"] for index in project_indexes if index.get("unique")]
+    assert "SORT" not in str(plan), "a scan must not sort in memory"
 
 
 def test_mongodb_keeps_events_as_native_documents(mongodb_uri: str, mongodb_database: str) -> None:
     store = open_mongo_store(mongodb_uri, mongodb_database)
-    store.append([build_event("e1", occurred_at_ms=None, metadata={"$a": {"b.c": 1}}), build_event("e2", metadata={"a": 2**64})])
+    native = build_event("e1", occurred_at_ms=None, metadata={"$a": {"b.c": 1}})
+    store.append([native, build_event("e2", metadata={"a": 2**64})])
     with MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True) as client:
         first, second = client[mongodb_database]["events"].find().sort("_id", 1)
     store.close()

@@ -61,9 +61,14 @@ def test_mongodb_that_was_never_there() -> None:
 
 def test_mongodb_that_goes_away_and_comes_back(mongo_server: MongoServer) -> None:
     store = open_mongo_store(mongo_server.uri, "test", patience_ms=1_000, timeout_ms=1_000)
+    hasty = open_mongo_store(mongo_server.uri, "test", patience_ms=100, timeout_ms=100)
+    hasty.ensure_ready()
     store.append([build_event("before")])
     mongo_server.stop()
-    assert_unavailable(store)
+    assert_unavailable(hasty)
+    with pytest.raises(StoreUnavailable):
+        store.append([build_event("lost")])
+    hasty.close()
     mongo_server.start()
     wait_until(lambda: answers(store))
     assert fetch_ids(store) == ["before"]
@@ -205,9 +210,14 @@ def test_a_foreign_lock_that_lasts_is_an_error_not_a_wait_for_ever(
 
 def test_a_failure_inside_a_transaction_undoes_it(sqlite_store: SQLiteStore) -> None:
     sqlite_store.insert_document("things", "one", {"a": 1})
-    with pytest.raises(TypeError), sqlite_store._file.write() as connection:
-        connection.execute("DELETE FROM documents")
-        raise TypeError("a bug")
+
+    def fail_halfway() -> None:
+        with sqlite_store._file.write() as connection:
+            connection.execute("DELETE FROM documents")
+            raise TypeError("a bug")
+
+    with pytest.raises(TypeError):
+        fail_halfway()
     assert sqlite_store.fetch_document("things", "one") == {"a": 1}
 
 

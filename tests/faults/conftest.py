@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ StartService = Callable[..., Service]
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[StartService]:
     """`start_service(**settings)`: a running service with a folder of its own; `until` as in `Service.start`."""
+    if sys.platform != "linux":
+        pytest.skip("the processes of a service are found in /proc")
     started: list[Service] = []
 
     def start(*, until: str = "/health/ready", **settings: Any) -> Service:

@@ -1,11 +1,10 @@
-"""Clients that behave as the documentation asks them to: each batch has eventIds and is sent until it is acknowledged."""
+"""Clients as the documentation asks for: each batch has eventIds and is sent until it is acknowledged."""
 
 from __future__ import annotations
 
 import http.client
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Self
 
 from tests.servers import wait_until
@@ -16,13 +15,13 @@ BACKOFF_SECONDS = 0.02
 
 
 class Load:
-    """Client threads that post batches, one after the other, to the services in turn, until the block ends.
+    """Client threads that post batches, one after the other, until the block ends.
 
     At the end of the block each client goes on until its last batch is acknowledged, unless `abandon` was called.
     """
 
-    def __init__(self, services: Sequence[Service], project_key: str, *, clients: int = 6, batch_events: int = 20) -> None:
-        self._services = services
+    def __init__(self, service: Service, project_key: str, *, clients: int = 6, batch_events: int = 20) -> None:
+        self._service = service
         self._project_key = project_key
         self._batch_events = batch_events
         self._is_ending = threading.Event()
@@ -68,16 +67,16 @@ class Load:
             events = [self._build_event(f"{client}-{number}-{index}", index) for index in range(self._batch_events)]
             with self._lock:
                 self.sent.update(event["eventId"] for event in events)
-            if self._send(events, self._services[number % len(self._services)]):
+            if self._send(events):
                 with self._lock:
                     self.acknowledged.update({event["eventId"]: event["eventName"] for event in events})
             number += 1
 
-    def _send(self, events: list[dict[str, Any]], service: Service) -> bool:
+    def _send(self, events: list[dict[str, Any]]) -> bool:
         """Whether the batch was acknowledged in the end."""
         while not self._is_abandoned.is_set():
             try:
-                answer = service.post_events(self._project_key, events)
+                answer = self._service.post_events(self._project_key, events)
             except ConnectionRefusedError:
                 self._note("refused connection")
             except (OSError, http.client.HTTPException):

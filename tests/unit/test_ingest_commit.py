@@ -1,4 +1,4 @@
-"""`services.ingest.commit`: who leads, who follows, and that nobody is left waiting. Threads meet at barriers, not by sleeping."""
+"""`services.ingest.commit`: who leads, who follows, and that nobody is left waiting."""
 
 from __future__ import annotations
 
@@ -127,7 +127,9 @@ def test_no_events_need_no_commit() -> None:
     assert store.appends == []
 
 
-def test_requests_that_come_during_a_commit_share_the_next_and_each_gets_its_own_answer(pool: ThreadPoolExecutor) -> None:
+def test_requests_that_come_during_a_commit_share_the_next_and_each_gets_its_own_answer(
+    pool: ThreadPoolExecutor,
+) -> None:
     stage = Stage(pool)
     leader = stage.start_leader("1")
     followers = [stage.submit("2", "1"), stage.submit("3"), stage.submit("3", "4")]
@@ -150,7 +152,9 @@ def test_the_leader_answers_without_waiting_for_the_next_commit(pool: ThreadPool
     assert result_of(follower) == [True]
 
 
-def test_a_commit_takes_whole_requests_up_to_the_limit_and_one_that_is_larger_goes_alone(pool: ThreadPoolExecutor) -> None:
+def test_a_commit_takes_whole_requests_up_to_the_limit_and_one_that_is_larger_goes_alone(
+    pool: ThreadPoolExecutor,
+) -> None:
     stage = Stage(pool, max_batch_events=3)
     futures = [stage.start_leader("0")]
     futures += [stage.submit(*ids) for ids in (["1", "2"], ["3"], ["4", "5"], ["6", "7"], list("abcdef"), ["8"])]

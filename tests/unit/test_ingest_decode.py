@@ -27,7 +27,9 @@ def decode_json(body: bytes | str, **arguments: Any) -> Batch:
 def refusal_of(body: bytes | str, **arguments: Any) -> tuple[str, list[str]]:
     with pytest.raises(AppTrackerError) as caught:
         decode_json(body, **arguments)
-    assert isinstance(caught.value, TooLarge if caught.value.code.startswith(("too_many", "body_too")) else InvalidInput)
+    assert isinstance(
+        caught.value, TooLarge if caught.value.code.startswith(("too_many", "body_too")) else InvalidInput
+    )
     return caught.value.code, caught.value.fields
 
 
@@ -65,7 +67,8 @@ def test_a_byte_order_mark_is_skipped() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "", " ", "{", "nope", '{"events":[1,]}', '{"events":[1 2]}', '{"events":[1]', '{"events":[1]} x', '{"events":[NaN]}',
+        "", " ", "{", "nope", '{"events":[1,]}', '{"events":[1 2]}', '{"events":[1]', '{"events":[1]} x',
+        '{"events":[NaN]}',
         '{"events":[Infinity]}', '{"events":[01]}', "{'events':[1]}", '{"events":[{"a":tru}]}', '{"events":["\x01"]}',
         '{"events":["\\x"]}', '{"events":["\\u12"]}', '{"events":[1],}', '{"events":[1],"sentAt":}', "\ufeff\ufeff{}",
         '{"a":"\\ud800"', '{"a":"\\ud800","events":[{]}', '{"a":"\\ud800","events":[{"b":nul}]}', '{"a":"\\ud800",}',
@@ -122,12 +125,18 @@ def test_the_context_counts_for_each_event_that_inherits_it() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        '{"a":"\\ud800"}', '{"a":"\\udc00"}', '{"\\ud83d":1}', '{"a":"\\ud83d\\u0041"}',
-        "[" * 3000 + "]" * 3000, "1e400", "1" * 5000,
+        '{"a":"\\ud800"}',
+        '{"a":"\\udc00"}',
+        '{"\\ud83d":1}',
+        '{"a":"\\ud83d\\u0041"}',
+        "[" * 3000 + "]" * 3000,
+        "1e400",
+        "1" * 5000,
     ],
 )
 def test_an_event_that_the_fast_decoder_cannot_read_does_not_disturb_the_others(odd: str) -> None:
-    body = f'{{"projectKey":"{PROJECT_KEY}","events":[ {{"a":"]}},{{"}} , {odd} ,"\\\\\\"]"],"context":{{}},"sentAt":1e400}}'
+    events = f'[ {{"a":"]}},{{"}} , {odd} ,"\\\\\\"]"]'
+    body = f'{{"projectKey":"{PROJECT_KEY}","events":{events},"context":{{}},"sentAt":1e400}}'
     batch = decode_json(body, max_bytes=100_000)
     assert texts_of(batch) == [b'{"a":"]},{"}', odd.encode(), b'"\\\\\\"]"']
     assert (batch.project_key, batch.sent_at, batch.context) == (PROJECT_KEY, False, b"{}")
@@ -196,7 +205,9 @@ JSON = st.recursive(
 def test_the_slow_way_cuts_a_body_as_the_fast_one_does(
     events: list[Any], rest: dict[str, Any], indent: int | None, ascii_only: bool
 ) -> None:
-    body = json.dumps({**rest, "events": events}, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    body = json.dumps({**rest, "events": events}, indent=indent, ensure_ascii=ascii_only).encode(
+        "utf-8", "surrogatepass"
+    )
     fast, slow = decode._decode_fast(body), decode._decode_slowly(body, MAX_EVENTS)
     assert fast is not None
     for name in ("project_key", "sent_at", "context"):

@@ -25,7 +25,8 @@ LIMITS = EventLimits(max_bytes=2000, max_depth=8)
 
 USUAL = {
     "eventName": "purchase", "timestamp": "2025-01-06T09:59:58.123Z", "eventId": "e-1", "anonymousId": "anon-1",
-    "userId": "user-1", "sessionId": "s-1", "url": "https://shop.example/p?q=1", "referrer": "", "userAgent": "UA", "ip": "::1",
+    "userId": "user-1", "sessionId": "s-1", "url": "https://shop.example/p?q=1", "referrer": "",
+    "userAgent": "UA", "ip": "::1",
     "metadata": {"price": 12.5, "items": [{"sku": "A", "n": 2}], "coupon": None, "$set": 1, "a.b": True, "z\0": "\0"},
 }  # fmt: skip
 
@@ -238,7 +239,10 @@ class TestTime:
 
     @pytest.mark.parametrize("sent_at", [RECEIVED_MS - HOUR_MS, "2025-01-06T09:00:00Z", 1_736_154_000, 1_736_154_000.0])
     def test_a_clock_that_is_behind_is_put_right(self, sent_at: Any) -> None:
-        assert accept(named(timestamp="2025-01-06T08:30:00Z"), sent_at=sent_at).occurred_at_ms == RECEIVED_MS - HOUR_MS // 2
+        assert (
+            accept(named(timestamp="2025-01-06T08:30:00Z"), sent_at=sent_at).occurred_at_ms
+            == RECEIVED_MS - HOUR_MS // 2
+        )
 
     def test_a_clock_that_is_days_ahead_is_put_right_before_it_is_judged(self) -> None:
         two_days_ahead = RECEIVED_MS + 48 * HOUR_MS
@@ -330,9 +334,13 @@ class TestContext:
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
 )
-TIMES = st.sampled_from(["2025-01-06T09:00:00Z", "2025-01-06", "0001-01-01", "9999-12-31", "2025-01-07T10:00:00.001Z", 0, 1.5])
+TIMES = st.sampled_from(
+    ["2025-01-06T09:00:00Z", "2025-01-06", "0001-01-01", "9999-12-31", "2025-01-07T10:00:00.001Z", 0, 1.5]
+)
 IDS = st.text(max_size=5) | st.sampled_from(["x" * 200, "x" * 201, "é" * 512, "é" * 513]) | SCALARS
 EVENTS = st.fixed_dictionaries(
     {"eventName": st.text(min_size=1, max_size=5) | IDS},
@@ -350,7 +358,8 @@ EVENTS = st.fixed_dictionaries(
 @settings(max_examples=400, deadline=None)
 @given(
     event=EVENTS,
-    context=st.none() | st.fixed_dictionaries({}, optional={"userId": st.text(max_size=3), "url": st.text(max_size=3), "x": VALUES}),
+    context=st.none()
+    | st.fixed_dictionaries({}, optional={"userId": st.text(max_size=3), "url": st.text(max_size=3), "x": VALUES}),
     sent_at=st.none() | TIMES,
     max_depth=st.integers(1, 6),
 )
@@ -366,7 +375,9 @@ def test_the_fast_and_the_slow_way_give_the_same(event: Any, context: Any, sent_
         slowly = judge(event, context=context, sent_at=sent_at, limits=limits)
     assert usually == slowly
     # 1 and 1.0 and true are equal to Python.
-    assert [msgspec.json.encode(each) for each in usually.events] == [msgspec.json.encode(each) for each in slowly.events]
+    assert [msgspec.json.encode(each) for each in usually.events] == [
+        msgspec.json.encode(each) for each in slowly.events
+    ]
 
 
 @settings(deadline=None)

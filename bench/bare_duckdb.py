@@ -1,0 +1,43 @@
+"""DuckDB by itself over the files of a columnar copy, with the threads and the memory that a worker's engine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from bench.report_cases import Case, Rows, build_source
+from columns.manifest import load_manifest
+
+
+class BareDuckDB:
+    """A connection of its own. `directory` is the copy of one project, all of it in segments."""
+
+    def __init__(self, directory: Path, *, memory_limit: str, threads: int, spill_directory: Path) -> None:
+        manifest = load_manifest(directory)
+        self._files = [str(directory / segment.file) for segment in manifest.segments]
+        self._patch = str(directory / manifest.patch_file) if manifest.patch_file else None
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": threads, "memory_limit": memory_limit,
+                "temp_directory": str(spill_directory), "preserve_insertion_order": False,
+            },
+        )  # fmt: skip
+        self._connection.execute("SET parquet_metadata_cache = true")
+        self.segments, self.count = len(manifest.segments), manifest.count
+        self.bytes = sum(Path(file).stat().st_size for file in self._files)
+
+    def fetch(self, case: Case, *, person: str | None = None) -> Rows:
+        """The rows of a report; `person` in place of the persons of the files, as SQL."""
+        source = build_source(self._files, self._patch, person=person)
+        return self._connection.execute(put_first(case.sql, f"events AS {source}")).fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def put_first(sql: str, relation: str) -> str:
+    """The query with one more relation before those it names itself."""
+    query = sql.strip()
+    return f"WITH {relation}, {query.removeprefix('WITH ')}" if query.startswith("WITH ") else f"WITH {relation} {query}"
