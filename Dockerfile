@@ -20,6 +20,7 @@ COPY routes/ routes/
 COPY services/ services/
 COPY stores/ stores/
 COPY columns/ columns/
+COPY commands/ commands/
 
 # STORE=auto accepts both: MongoDB when MONGO_URI is given, else the embedded store in DATA_DIR.
 # No VOLUME instruction: some hosts refuse to build an image that has one. Mount a volume at /data.

@@ -158,7 +158,7 @@ class Config:
     report_memory_mb: int = setting("REPORT_MEMORY_MB", whole_number(64, 1_048_576), 800,
         "Memory of the report engine on this host, in MiB, divided by the workers.")
     report_threads: int = setting("REPORT_THREADS", whole_number(1, 1024), 2,
-        "Threads of the report engine on this host, divided by the workers.")
+        "Threads of one worker's report engine: a report may use that many cores.")
     segment_events: int = setting("SEGMENT_EVENTS", whole_number(1, 100_000_000), 1_000_000,
         "Events in a full segment of the columnar copy.")
     seal_events: int = setting("SEAL_EVENTS", whole_number(1, 100_000_000), 50_000,

@@ -40,4 +40,5 @@ class BareDuckDB:
 def put_first(sql: str, relation: str) -> str:
     """The query with one more relation before those it names itself."""
     query = sql.strip()
-    return f"WITH {relation}, {query.removeprefix('WITH ')}" if query.startswith("WITH ") else f"WITH {relation} {query}"
+    separator = ", " if query.startswith("WITH ") else " "
+    return f"WITH {relation}{separator}{query.removeprefix('WITH ')}"

@@ -1,102 +1,52 @@
-"""Events of an invented shop: seeded, in order of time, as stored (`Event`) and as clients send them (JSON)."""
+"""The demo shop's events, as stored (`Event`) and as clients send them."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import islice
 from typing import Any
 
-from services import clock
+from commands import demo_events
+from services.ingest.timestamps import parse_timestamp_ms
 from stores.base import Event
 
-PROJECT_KEY = "be4c4be4c4be"
 START_MS = 1_735_689_600_000
 """2025-01-01 UTC: with `DAYS` the summer time of Berlin begins within."""
 DAYS = 120
-EVENTS_PER_PERSON = 50
-EVENTS_PER_VISIT = 8
+DAY_MS = 86_400_000
+END_MS = START_MS + DAYS * DAY_MS
+SEED = 1
+SMALL_FIELDS = ("eventName", "timestamp", "anonymousId", "userId", "sessionId", "url", "metadata")
 
-NAMES = ("page_view", "click", "search", "product_view", "add_to_cart", "checkout", "purchase")
 FUNNEL = ("page_view", "product_view", "add_to_cart", "purchase")
-_CUMULATIVE_WEIGHTS = list(accumulate((50, 20, 10, 10, 5, 3, 2)))
-_PLANS = ("p0", "p1", "p2", "p3", "p4")
-_SYSTEMS = ("android", "ios", "linux", "windows")
-_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-_DAY_MS = 86_400_000
 
 
-def generate_events(count: int, *, project_key: str = PROJECT_KEY, batch_events: int = 5_000, seed: int = 1) -> Iterator[list[Event]]:
-    """Batches of `count` events over `DAYS` days.
-
-    A third of the persons have an account and log in during some of their visits; a quarter use an app that sends
-    sessionIds. Every event has a short, a nested and a numeric metadata path.
-    """
-    source = random.Random(seed)
-    persons = max(count // EVENTS_PER_PERSON, 10)
-    number, batch = 0, []
-    for day in range(DAYS):
-        events: list[Event] = []
-        goal = count * (day + 1) // DAYS - count * day // DAYS
-        while len(events) < goal:
-            events += _generate_visit(source, project_key, START_MS + day * _DAY_MS, persons)
-        events = events[:goal]
-        events.sort(key=_fetch_time)
-        for event in events:
-            batch.append(event)
-            number += 1
-            if len(batch) == batch_events:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+def generate_batches(count: int, project_key: str, *, batch_events: int) -> Iterator[list[Event]]:
+    """`count` events of `DAYS` days, about in order of time; received when they happened."""
+    events = demo_events.generate_events(SEED, count, DAYS, END_MS)
+    while fields := list(islice(events, batch_events)):
+        yield [build_event(each, project_key) for each in fields]
 
 
-def _fetch_time(event: Event) -> int:
-    return event.received_at_ms
+def build_event(fields: dict[str, Any], project_key: str) -> Event:
+    """As ingest would store it, but that every second device sends no sessionId: its sessions are formed by pauses."""
+    time_ms = parse_timestamp_ms(fields["timestamp"])
+    assert time_ms is not None
+    get = fields.get
+    anonymous_id: str = fields["anonymousId"]
+    return Event(
+        project_key, fields["eventId"], fields["eventName"], time_ms, time_ms, anonymous_id, get("userId"),
+        None if anonymous_id[-1] < "8" else get("sessionId"), get("url"), get("referrer"), get("userAgent"), get("ip"),
+        fields["metadata"],
+    )  # fmt: skip
 
 
-def _generate_visit(source: random.Random, project_key: str, day_ms: int, persons: int) -> list[Event]:
-    draw = source.random
-    person = int(draw() ** 2 * persons)
-    length = 1 + int(draw() * 2 * EVENTS_PER_VISIT)
-    names = source.choices(NAMES, cum_weights=_CUMULATIVE_WEIGHTS, k=length)
-    logs_in_after = int(draw() * length) if person % 3 == 0 and draw() < 0.4 else length
-    session_id = f"s{source.getrandbits(48):012x}" if person % 4 == 1 else None
-    time_ms = day_ms + int(draw() * (_DAY_MS - 3_600_000))
-    anonymous_id, user_id = f"anon-{person}", f"user-{person}"
-    plan, system = _PLANS[person % 5], _SYSTEMS[person % 4]
-    visit = []
-    for position, name in enumerate(names):
-        price = int(draw() * 1_000)
-        visit.append(
-            Event(
-                project_key, f"{time_ms:011x}-{source.getrandbits(64):016x}", name, time_ms, time_ms, anonymous_id,
-                user_id if position >= logs_in_after else None, session_id, f"https://shop.example/p/{price}",
-                None, None, None,
-                {"plan": plan, "price": price + 0.5, "device": {"os": system, "version": person % 7}},
-            )
-        )  # fmt: skip
-        time_ms += int(draw() * 120_000)
-    return visit
+def pick_events(count: int) -> Sequence[dict[str, Any]]:
+    """Events for requests, each from another day or moment, as the API takes them, without eventIds."""
+    chosen = islice(demo_events.generate_events(SEED, count * 7, DAYS, END_MS), 0, None, 7)
+    return [{name: value for name, value in event.items() if name != "eventId"} for event in islice(chosen, count)]
 
 
-def describe_event(event: Event, *, event_id: str | None = None) -> dict[str, Any]:
-    """The event as a client sends it, about 400 bytes of JSON."""
-    fields = {
-        "eventId": event_id,
-        "eventName": event.event_name,
-        "timestamp": clock.format_ms(event.occurred_at_ms or 0),
-        "anonymousId": event.anonymous_id,
-        "userId": event.user_id,
-        "sessionId": event.session_id,
-        "url": event.url,
-        "userAgent": _AGENT,
-        "metadata": event.metadata,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def pick_events(count: int) -> Sequence[Event]:
-    """A few events for requests, each of another visit or another moment of one."""
-    return next(generate_events(count * 120, batch_events=count))
+def shrink_event(event: dict[str, Any]) -> dict[str, Any]:
+    """The fields that most clients send: about 300 bytes of JSON, the whole event has about 500."""
+    return {name: event[name] for name in SMALL_FIELDS if name in event}

@@ -1,11 +1,10 @@
-"""Load on loopback for a bounded time: `wrk` where it is installed, else clients in Python, which cost more of the machine.
+"""Load on loopback for a bounded time: `wrk` where it is installed, else clients in Python, which cost more.
 
 Requests are POSTs of one template. Where it holds `EVENT_ID`, every event of every request gets an id of its own there.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import secrets
@@ -59,10 +58,9 @@ function request()
 end
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format("RESULT {\\"requests\\": %d, \\"microseconds\\": %d, \\"failed\\": %d, \\"median_us\\": %d, \\"p99_us\\": %d}\\n",
-    summary.requests, summary.duration,
-    errors.status + errors.connect + errors.read + errors.write + errors.timeout,
-    latency:percentile(50), latency:percentile(99)))
+  local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout
+  io.write(string.format("RESULT %d %d %d %d %d\\n",
+    summary.requests, failed, summary.duration, latency:percentile(50), latency:percentile(99)))
 end
 """
 
@@ -106,16 +104,17 @@ def _run_wrk(port: int, path: str, template: bytes, seconds: float, connections:
             [*command, "-s", str(script), f"http://127.0.0.1:{port}{path}"], check=True, capture_output=True, text=True,
             env={**os.environ, "BENCH_TEMPLATE": str(body), "BENCH_SEED": str(secrets.randbits(30))},
         ).stdout  # fmt: skip
-    found = json.loads(next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT "))
-    if found["failed"]:
-        raise RequestsFailed(f"{found['failed']} of {found['requests']} requests failed")
-    return Load(found["requests"], found["microseconds"] / 1e6, found["median_us"] / 1e3, found["p99_us"] / 1e3)
+    line = next(line for line in output.splitlines() if line.startswith("RESULT "))
+    requests, failed, total_us, median_us, p99_us = map(int, line.split()[1:])
+    if failed:
+        raise RequestsFailed(f"{failed} of {requests} requests failed")
+    return Load(requests, total_us / 1e6, median_us / 1e3, p99_us / 1e3)
 
 
 def _run_python(port: int, path: str, template: bytes, seconds: float, connections: int) -> Load:
     spawn = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[list[float] | None] = spawn.Queue()
-    shares = [connections // PYTHON_PROCESSES + (number < connections % PYTHON_PROCESSES) for number in range(PYTHON_PROCESSES)]
+    shares = [len(range(number, connections, PYTHON_PROCESSES)) for number in range(PYTHON_PROCESSES)]
     processes = [
         spawn.Process(target=_run_client_process, args=(port, path, template, seconds, share, results), daemon=True)
         for share in shares if share
@@ -151,12 +150,12 @@ def _run_client_process(
 def _run_client(port: int, path: str, template: bytes, deadline: float) -> Iterator[float]:
     """Seconds that each answer took; only what was answered in time counts."""
     chunks = template.split(EVENT_ID.encode())
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while (started := time.monotonic()) < deadline:
             body = _fill(chunks)
-            head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.sendall(head.encode() + body)
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             _read_answer(connection)
             if time.monotonic() <= deadline:
                 yield time.monotonic() - started

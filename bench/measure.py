@@ -43,7 +43,7 @@ def at_most(name: str, value: float, unit: str, goal: float, note: str = "") -> 
 
 
 def measure_in_turn(runs: Mapping[str, Callable[[], float]], rounds: int, *, label: str) -> dict[str, list[float]]:
-    """What each run gave, `rounds` times, one after the other: whatever slows the machine for a while hits all of them."""
+    """What each run gave, `rounds` times, one after the other: what slows the machine for a while hits all of them."""
     found: dict[str, list[float]] = defaultdict(list)
     with tqdm(total=rounds * len(runs), desc=label, unit="run", leave=False) as progress:
         for _ in range(rounds):
@@ -67,7 +67,9 @@ def compute_ratio(samples: Mapping[str, Sequence[float]], part: str, whole: str)
 def print_table(title: str, figures: Sequence[Figure]) -> None:
     """The figures on standard output."""
     rows = [("", "measured", "", "goal", "", "")]
-    rows += [(each.name, format_value(each.value), each.unit, each.goal, MARKS[each.is_met], each.note) for each in figures]
+    rows += [
+        (each.name, format_value(each.value), each.unit, each.goal, MARKS[each.is_met], each.note) for each in figures
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     print(f"\n{title}")
     for name, value, unit, goal, mark, note in rows:

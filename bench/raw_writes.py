@@ -30,16 +30,19 @@ MONGO_THREADS = 4
 class MongoWriters:
     """Processes that wait to be told to insert for a while, into a collection with the service's own indexes."""
 
-    def __init__(self, uri: str, database: str, events: Sequence[Event]) -> None:
+    def __init__(
+        self, uri: str, database: str, events: Sequence[Event], *,
+        processes: int = MONGO_PROCESSES, threads: int = MONGO_THREADS,
+    ) -> None:  # fmt: skip
         store = MongoStore(lambda: MongoClient(uri), database)
         store.ensure_ready()
         store.close()
         documents = [bson.decode(encode_event(event).raw) for event in events]
         spawn = multiprocessing.get_context("spawn")
-        pipes = [spawn.Pipe() for _ in range(MONGO_PROCESSES)]
+        pipes = [spawn.Pipe() for _ in range(processes)]
         self._pipes = [mine for mine, _ in pipes]
         self._processes = [
-            spawn.Process(target=_serve_inserts, args=(theirs, uri, database, documents), daemon=True)
+            spawn.Process(target=_serve_inserts, args=(theirs, uri, database, documents, threads), daemon=True)
             for _, theirs in pipes
         ]
         for process in self._processes:
@@ -59,10 +62,11 @@ class MongoWriters:
             process.join(timeout=10)
 
 
-def _serve_inserts(pipe: Any, uri: str, database: str, documents: list[dict[str, Any]]) -> None:
-    collection = MongoClient(uri)[database].get_collection("events", write_concern=WriteConcern(w="majority", j=True))
+def _serve_inserts(pipe: Any, uri: str, database: str, documents: list[dict[str, Any]], thread_count: int) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(uri)
+    collection = client[database].get_collection("events", write_concern=WriteConcern(w="majority", j=True))
     while (seconds := pipe.recv()) is not None:
-        counts = [0] * MONGO_THREADS
+        counts = [0] * thread_count
         started = time.monotonic()
 
         def insert(number: int, deadline: float = started + seconds, counts: list[int] = counts) -> None:
@@ -70,7 +74,7 @@ def _serve_inserts(pipe: Any, uri: str, database: str, documents: list[dict[str,
                 collection.insert_many(_renew_documents(documents), ordered=False)
                 counts[number] += len(documents)
 
-        threads = [threading.Thread(target=insert, args=(number,)) for number in range(MONGO_THREADS)]
+        threads = [threading.Thread(target=insert, args=(number,)) for number in range(thread_count)]
         for thread in threads:
             thread.start()
         for thread in threads:

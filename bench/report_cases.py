@@ -1,8 +1,8 @@
 """Reports, each with equal SQL written by hand for DuckDB alone, and an equal aggregation for MongoDB.
 
 The SQL reads the same Parquet files. Its persons are those that the files and the patch have, as in the service;
-`SIMPLE_PERSON` in their place makes it comparable to MongoDB, where an event's person is its userId, else its anonymousId:
-joining identities to each event in an aggregation would take many times as long and prove nothing.
+`SIMPLE_PERSON` in their place makes it comparable to MongoDB, where an event's person is its userId, else its
+anonymousId: joining identities to each event in an aggregation would take many times as long and prove nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from bench.events import DAYS, FUNNEL, START_MS
+from bench.events import DAY_MS, END_MS, FUNNEL
 from columns.properties import build_column_name
 from services import clock
 
@@ -20,11 +22,10 @@ ZONE = "Europe/Berlin"
 SUMMER_TIME = "TIMESTAMP '2025-03-30 01:00:00'"
 WINDOW_SECONDS = 7 * 24 * 3600
 GAP_MS = 30 * 60_000
-PLAN_COLUMN = build_column_name("/plan", "text")
-PLAN = "p1"
 CONVERTING = "purchase"
-LAST_WEEK_MS = START_MS + (DAYS - 7) * 86_400_000
-END_MS = START_MS + DAYS * 86_400_000
+LAST_WEEK_MS = END_MS - 7 * DAY_MS
+
+LAST_WEEK_IN_MONGO = {"timestamp": {"$gte": clock.from_ms(LAST_WEEK_MS), "$lt": clock.from_ms(END_MS)}}
 
 Rows = list[tuple[Any, ...]]
 SIMPLE_PERSON = "coalesce(user_id, anonymous_id)"
@@ -65,8 +66,9 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def list_cases() -> list[Case]:
-    """The five reports over all events, and what is often asked besides."""
+def list_cases(filter_key: str, filter_value: str) -> list[Case]:
+    """The five reports over all events, and what is often asked besides; the filter is on a key of the metadata."""
+    filter_column = build_column_name(f"/{filter_key}", "text")
     return [
         Case(
             "overview", "overview", {},
@@ -86,33 +88,32 @@ def list_cases() -> list[Case]:
         Case(
             "top-events", "top-events", {},
             build_top_sql(""),
-            pick_top, lambda *call: fetch_mongo_top(*call, {}, None),
+            pick_top, partial(fetch_mongo_top, conditions={}),
         ),
         Case(
             "top-events, filter on metadata", "top-events",
-            {"filters": [{"property": "metadata.plan", "operator": "eq", "value": PLAN}]},
-            build_top_sql(f"AND {PLAN_COLUMN} = '{PLAN}'"),
-            pick_top, lambda *call: fetch_mongo_top(*call, {"metadata.plan": PLAN}, None),
+            {"filters": [{"property": f"metadata.{filter_key}", "operator": "eq", "value": filter_value}]},
+            build_top_sql(f"AND {filter_column} = {quote(filter_value)}"),
+            pick_top, partial(fetch_mongo_top, conditions={f"metadata.{filter_key}": filter_value}),
         ),
         Case(
             "top-events, last 7 days", "top-events",
             {"from": clock.format_ms(LAST_WEEK_MS), "to": clock.format_ms(END_MS)},
-            build_top_sql(f"AND occurred_at >= make_timestamp_ms({LAST_WEEK_MS}) AND occurred_at < make_timestamp_ms({END_MS})"),
-            pick_top,
-            lambda *call: fetch_mongo_top(
-                *call, {"timestamp": {"$gte": clock.from_ms(LAST_WEEK_MS), "$lt": clock.from_ms(END_MS)}}, "projectKey_1_timestamp_1"
+            build_top_sql(
+                f"AND occurred_at >= make_timestamp_ms({LAST_WEEK_MS}) AND occurred_at < make_timestamp_ms({END_MS})"
             ),
+            pick_top, partial(fetch_mongo_top, conditions=LAST_WEEK_IN_MONGO, hint="projectKey_1_timestamp_1"),
         ),
         Case(
             "events-timeseries by day", "events-timeseries", {},
             "SELECT epoch_ms(date_trunc('day', occurred_at)) AS day, count(*), count(DISTINCT person) FROM events"
             " WHERE occurred_at IS NOT NULL GROUP BY day ORDER BY day",
-            pick_series, lambda *call: fetch_mongo_series(*call, "UTC"),
+            pick_series, partial(fetch_mongo_series, zone="UTC"),
         ),
         Case(
             f"events-timeseries by day, {ZONE}", "events-timeseries", {"tz": ZONE},
             f"""
-            SELECT epoch_ms(day - INTERVAL 1 HOUR - CASE WHEN day > {SUMMER_TIME} THEN INTERVAL 1 HOUR ELSE INTERVAL 0 HOUR END),
+            SELECT epoch_ms(day - CASE WHEN day > {SUMMER_TIME} THEN INTERVAL 2 HOUR ELSE INTERVAL 1 HOUR END),
                 events, users
             FROM (
                 SELECT date_trunc('day', occurred_at
@@ -120,12 +121,13 @@ def list_cases() -> list[Case]:
                     count(*) AS events, count(DISTINCT person) AS users
                 FROM events WHERE occurred_at IS NOT NULL GROUP BY 1
             ) ORDER BY 1""",
-            pick_series, lambda *call: fetch_mongo_series(*call, ZONE),
+            pick_series, partial(fetch_mongo_series, zone=ZONE),
         ),
         Case(
             "funnel of 4 steps", "funnel", {"steps": list(FUNNEL), "windowSeconds": WINDOW_SECONDS},
             build_funnel_sql(FUNNEL),
-            pick_funnel, fetch_mongo_funnel, lambda rows: [(row[0], *row[1::3]) for row in rows], "without waiting times",
+            pick_funnel, fetch_mongo_funnel,
+            lambda rows: [(row[0], *row[1::3]) for row in rows], "without waiting times",
         ),
         Case(
             "conversion", "conversion", {"eventName": CONVERTING},
@@ -147,33 +149,32 @@ def build_funnel_sql(steps: tuple[str, ...]) -> str:
     """A row a step: (users, median wait, mean wait). Of a person's entries the one that reached furthest counts, ties
     the earliest."""
     names = ", ".join(map(quote, steps))
+    relevant = f"person IS NOT NULL AND occurred_at IS NOT NULL AND event_name IN ({names})"
     relations = [
-        f"relevant AS (SELECT person, event_name, occurred_at FROM events WHERE person IS NOT NULL"
-        f" AND occurred_at IS NOT NULL AND event_name IN ({names}))",
+        f"relevant AS (SELECT person, event_name, occurred_at FROM events WHERE {relevant})",
         f"reach_1 AS (SELECT person, occurred_at AS t1 FROM relevant WHERE event_name = {quote(steps[0])})",
     ]
     for number, step in enumerate(steps[1:], start=2):
-        relations.append(f"step_{number} AS (SELECT person, occurred_at FROM relevant WHERE event_name = {quote(step)})")
+        matching = f"SELECT person, occurred_at FROM relevant WHERE event_name = {quote(step)}"
         relations.append(
             f"reach_{number} AS (SELECT r.*, CASE WHEN s.occurred_at <= r.t1 + INTERVAL {WINDOW_SECONDS} SECOND"
-            f" THEN s.occurred_at END AS t{number} FROM reach_{number - 1} r ASOF LEFT JOIN step_{number} s"
+            f" THEN s.occurred_at END AS t{number} FROM reach_{number - 1} r ASOF LEFT JOIN ({matching}) s"
             f" ON r.person = s.person AND r.t{number - 1} <= s.occurred_at)"
         )
     times = [f"t{number}" for number in range(1, len(steps) + 1)]
     reached = " + ".join(f"({time} IS NOT NULL)::INT" for time in times)
-    relations.append(
-        f"best AS (SELECT arg_max({{{', '.join(f'{time}: {time}' for time in times)}}}, ({reached}, -epoch_ms(t1))) AS b"
-        f" FROM reach_{len(steps)} GROUP BY person)"
-    )
+    entry = ", ".join(f"{time}: {time}" for time in times)
+    best = f"arg_max({{{entry}}}, ({reached}, -epoch_ms(t1)))"
+    relations.append(f"best AS (SELECT {best} AS b FROM reach_{len(steps)} GROUP BY person)")
     measures = ["count(*)"]
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in pairwise(times):
         wait = f"epoch_ms(b.{later}) - epoch_ms(b.{earlier})"
         measures += [f"count(b.{later})", f"median({wait})", f"avg({wait})"]
     return f"WITH {', '.join(relations)} SELECT {', '.join(measures)} FROM best"
 
 
 def pick_overview(answer: dict[str, Any]) -> Rows:
-    times = [int(datetime.fromisoformat(answer[name]).timestamp() * 1000 + 0.5) for name in ("firstEventAt", "lastEventAt")]
+    times = [clock.to_ms(datetime.fromisoformat(answer[name])) for name in ("firstEventAt", "lastEventAt")]
     return [(answer["totalEvents"], answer["uniqueUsers"], answer["uniqueEventNames"], *times, answer["sessions"])]
 
 
@@ -219,7 +220,7 @@ def fetch_mongo_overview(collection: Any, project_key: str, limit_ms: int) -> Ro
 
 
 def fetch_mongo_top(
-    collection: Any, project_key: str, limit_ms: int, conditions: dict[str, Any], hint: str | None
+    collection: Any, project_key: str, limit_ms: int, conditions: dict[str, Any], hint: str | None = None
 ) -> Rows:
     pipeline = [
         build_match(project_key, conditions),
@@ -254,7 +255,7 @@ def fetch_mongo_conversion(collection: Any, project_key: str, limit_ms: int) -> 
 
 
 def fetch_mongo_funnel(collection: Any, project_key: str, limit_ms: int) -> Rows:
-    """Users by step. Each person's times of each step, then for every entry the earliest time of the next step, and so on."""
+    """Users by step: each person's times of each step, then for every entry the earliest of the next, and so on."""
     times = {
         f"t{number}": {"$push": {"$cond": [{"$eq": ["$eventName", step]}, "$timestamp", "$$REMOVE"]}}
         for number, step in enumerate(FUNNEL)
@@ -277,7 +278,9 @@ def fetch_mongo_funnel(collection: Any, project_key: str, limit_ms: int) -> Rows
         found = {"$cond": [{"$eq": [f"$$at{number}", None]}, 0, {"$add": [1, reached]}]}
         reached = {"$let": {"vars": {f"at{number}": following}, "in": found}}
     best = {"$max": {"$map": {"input": "$t0", "as": "entry", "in": {"$add": [1, reached]}}}}
-    counts = {f"s{number}": {"$sum": {"$cond": [{"$gte": ["$reached", number + 1]}, 1, 0]}} for number in range(len(FUNNEL))}
+    counts = {
+        f"s{number}": {"$sum": {"$cond": [{"$gte": ["$reached", number + 1]}, 1, 0]}} for number in range(len(FUNNEL))
+    }
     pipeline = [
         build_match(project_key, {"eventName": {"$in": list(FUNNEL)}}),
         {"$group": {"_id": MONGO_PERSON, **times}},

@@ -10,7 +10,6 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench import measure
 from bench.bare_duckdb import BareDuckDB
@@ -37,7 +36,7 @@ from services.projects import Project, create_project, fetch_project
 
 def main() -> None:
     options = parse_options()
-    cases = list_cases()
+    cases = list_cases(*options.filter.split("=", 1))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory)))
         data_dir = options.data or folder / "data"
@@ -92,12 +91,13 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--mongo", action="store_true", help="also load a MongoDB and compare with its aggregations")
     parser.add_argument("--mongo-cache-gb", type=float, default=2.5, help="cache of that MongoDB (2.5)")
     parser.add_argument("--mongo-rounds", type=int, default=1, help="runs of each aggregation (1)")
-    parser.add_argument("--data", type=Path, help="DATA_DIR of an embedded store with generated events, to be read only")
+    parser.add_argument("--filter", default="device=iphone", help="a key of the metadata and a value (device=iphone)")
+    parser.add_argument("--data", type=Path, help="DATA_DIR of an embedded store that has events, to be read only")
     parser.add_argument("--project", help="with --data: the projectKey")
     parser.add_argument("--mongo-uri", help="a MongoDB that has the same events already")
     parser.add_argument("--mongo-database", default="bench", help="its database (bench)")
-    parser.add_argument("--directory", type=Path, help="where to put the data meanwhile (the system's temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "reports.local.json", help="where to save the figures")
+    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
+    parser.add_argument("--output", type=Path, default=measure.RESULTS / "reports.local.json", help="file of figures")
     options = parser.parse_args()
     if options.data is not None and not options.project:
         parser.error("--data needs --project")

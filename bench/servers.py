@@ -14,9 +14,9 @@ from typing import Any
 
 from config import PROJECT_ROOT, Config
 from tests.servers import MongoServer, ProgramMissing, RedisServer, wait_until
-from tests.service import Service, build_environment, lease_port
+from tests.service import Service, build_environment, lease_port, list_processes
 
-EMPTY_CONFIGURATION = Path(__file__).resolve().parent / "empty_gunicorn.conf.py"
+EMPTY_CONFIGURATION = Path(__file__).resolve().parent / "empty_gunicorn.py"
 START_SECONDS = 60
 
 
@@ -77,18 +77,18 @@ def run_service(data_dir: Path, **settings: Any) -> Iterator[Service]:
 
 
 @contextmanager
-def run_empty_service(config: Config) -> Iterator[int]:
-    """Port of a gunicorn with these settings whose application does nothing."""
+def run_empty_service(config: Config) -> Iterator[tuple[int, list[int]]]:
+    """Port and workers of a gunicorn with these settings whose application does nothing."""
     lease = lease_port()
     environment = build_environment(config) | {"PORT": str(lease.port)}
     command = [sys.executable, "-m", "gunicorn", "-c", str(EMPTY_CONFIGURATION), "bench.empty_app:app"]
     process = subprocess.Popen(
         command, cwd=PROJECT_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         wait_until(lambda: answers(lease.port, "/"), seconds=START_SECONDS)
-        yield lease.port
+        yield lease.port, [each.pid for each in list_processes(process.pid) if each.parent == process.pid]
     finally:
         _end(process)
         lease.release()

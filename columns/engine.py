@@ -6,8 +6,6 @@ loads no extension from anywhere, and its configuration is locked once it is ope
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
+
+SPILL_NAME = ".spill"
+"""One folder for all processes: DuckDB removes from it what it left there when it was killed, in whichever process."""
 
 
 class Engine:
@@ -40,16 +41,11 @@ class Engine:
             cursor.close()
 
     def close(self) -> None:
-        """Close the database and remove its spill folder. The next use opens it again."""
+        """Close the database. The next use opens it again."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-                shutil.rmtree(self._spill_directory, ignore_errors=True)
-
-    @property
-    def _spill_directory(self) -> Path:
-        return self._directory / f".spill-{os.getpid()}"
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -66,7 +62,7 @@ class Engine:
             config={
                 "threads": self._threads,
                 "memory_limit": f"{self._memory_limit_bytes // 1_000_000}MB",
-                "temp_directory": str(self._spill_directory),
+                "temp_directory": str(self._directory / SPILL_NAME),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,

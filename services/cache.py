@@ -1,7 +1,7 @@
 """Finished reports, shared through Redis where there is one, else kept in this process.
 
-Keys name the data's revision, so an entry can be missing but never stale. Redis being away is a counted miss: nothing
-is read or written there for `RETRY_SECONDS`, so that its timeouts are not paid again and again.
+Keys name the data's revision, so an entry can be missing but never stale. Redis being away is a counted miss; while it
+is, one request in `RETRY_SECONDS` asks it, so that its timeouts are not paid again and again.
 """
 
 from __future__ import annotations
@@ -85,10 +85,12 @@ class RedisCache:
     def __init__(self, client: redis.Redis, ttl_seconds: int) -> None:
         self._client = client
         self._ttl_seconds = ttl_seconds
-        self._away_until = 0.0
+        self._is_away = False
+        self._retry_at = 0.0
+        self._lock = threading.Lock()
 
     def fetch(self, key: str) -> bytes | None:
-        if time.monotonic() < self._away_until:
+        if not self._may_ask():
             telemetry.record_cache(CacheOutcome.ERROR)
             return None
         try:
@@ -96,19 +98,31 @@ class RedisCache:
         except Exception as exc:  # noqa: BLE001 - whatever Redis does, the report is still computed
             self._note_failure(exc)
             return None
+        self._is_away = False
         telemetry.record_cache(CacheOutcome.MISS if value is None else CacheOutcome.HIT)
         return value if isinstance(value, bytes) else None
 
     def keep(self, key: str, value: bytes) -> None:
-        if time.monotonic() < self._away_until or len(value) > MAX_ENTRY_BYTES:
+        if self._is_away or len(value) > MAX_ENTRY_BYTES:
             return
         try:
             self._client.set(KEY_PREFIX + key, value, ex=self._ttl_seconds)
         except Exception as exc:  # noqa: BLE001 - an entry that is not kept is computed again
             self._note_failure(exc)
 
+    def _may_ask(self) -> bool:
+        if not self._is_away:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if now < self._retry_at:
+                return False
+            self._retry_at = now + RETRY_SECONDS
+            return True
+
     def _note_failure(self, exc: Exception) -> None:
-        self._away_until = time.monotonic() + RETRY_SECONDS
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._is_away = True
         telemetry.record_cache(CacheOutcome.ERROR)
         _logger.warning("Redis is away, reports are not cached for %s s: %s", RETRY_SECONDS, type(exc).__name__)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from columns.copy import ColumnarCopy
 from config import Config
+from services.logs import configure_for
 
 NICENESS = 10
 
@@ -64,7 +65,9 @@ def main(arguments: list[str]) -> None:
     """Seal one project."""
     project_key, epoch = arguments
     os.nice(NICENESS)
-    open_copy(Config.load_or_exit()).seal(project_key, epoch=int(epoch), wait=False)
+    config = Config.load_or_exit()
+    configure_for(config)
+    open_copy(config).seal(project_key, epoch=int(epoch), wait=False)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from config import PROJECT_ROOT, SETTINGS, Config
 from db import open_store
 from tests.servers import wait_until
 
-START_SECONDS = 60
+PATIENCE_SECONDS = 60
+"""How long what must come about may take on a machine that is busy with other things."""
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 FIRST_PORT, LAST_PORT = 20_000, 32_000
@@ -80,7 +81,7 @@ class Service:
                 cwd=PROJECT_ROOT, env=build_environment(self.config), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
-        wait_until(lambda: self._is_up(until), seconds=START_SECONDS)
+        wait_until(lambda: self._is_up(until), seconds=PATIENCE_SECONDS)
 
     def stop(self) -> float:
         """Ask it to end as a deployment does, and wait: seconds that it took. Its exit status must be 0."""
@@ -107,13 +108,15 @@ class Service:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        wait_until(lambda: not list_processes(process.pid))
+        wait_until(lambda: not list_processes(process.pid), seconds=PATIENCE_SECONDS)
 
     def kill_workers(self) -> None:
-        """SIGKILL to every worker; gunicorn replaces them."""
-        for pid in self.list_workers():
+        """SIGKILL to every worker; returns when gunicorn has replaced them all."""
+        killed = self.list_workers()
+        for pid in killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(set(self.list_workers()) - set(killed)) == len(killed), seconds=PATIENCE_SECONDS)
 
     def close(self) -> None:
         """Kill what still runs and give the port back."""

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, Self
 
 from tests.servers import wait_until
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
 NAMES = ("page_view", "click", "purchase", "click")
 BACKOFF_SECONDS = 0.02
@@ -55,7 +55,7 @@ class Load:
     def wait_for_progress(self, batches: int = 10) -> None:
         """Return when so many more batches were acknowledged."""
         enough = len(self.acknowledged) + batches * self._batch_events
-        wait_until(lambda: len(self.acknowledged) >= enough, seconds=60)
+        wait_until(lambda: len(self.acknowledged) >= enough, seconds=PATIENCE_SECONDS)
 
     def count_names(self) -> dict[str, int]:
         """Acknowledged events by eventName."""

@@ -13,7 +13,7 @@ from typing import Any
 from tests.faults.conftest import StartService
 from tests.faults.load import Load, check_each_is_there_once
 from tests.servers import MongoReplicaSet, wait_until
-from tests.service import Answer, Service
+from tests.service import PATIENCE_SECONDS, Answer, Service
 
 ONE_EVENT = [{"eventId": "slow", "eventName": "signup", "userId": "u"}]
 
@@ -24,11 +24,13 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(
     service = start_service(**store_settings)
     project_key = service.create_project()["projectKey"]
     with Load(service, project_key) as load:
-        before = service.list_workers()
-        service.kill_workers()
-        wait_until(lambda: len(set(service.list_workers()) - set(before)) == len(before))
-        load.wait_for_progress()
-    assert load.cut > 0, "no request was under way when the workers were killed"
+
+        def kill_workers() -> bool:
+            service.kill_workers()
+            load.wait_for_progress()
+            return load.cut > 0
+
+        wait_until(kill_workers, seconds=PATIENCE_SECONDS)  # until it hit while a request was under way
     check_each_is_there_once(service, project_key, load)
 
 
@@ -38,13 +40,16 @@ def test_a_killed_machine_loses_nothing_that_was_acknowledged(
     service = start_service(**store_settings)
     project_key = service.create_project()["projectKey"]
     with Load(service, project_key) as load:
-        service.ask(project_key, "overview")
-        service.kill()
-        wait_until(lambda: load.refused["refused connection"] > 0)
-        cut = load.cut
-        service.start()
-        load.wait_for_progress()
-    assert cut > 0, "no request was under way when the service was killed"
+
+        def kill_and_start() -> bool:
+            service.kill()
+            wait_until(lambda: load.refused["refused connection"] > 0, seconds=PATIENCE_SECONDS)
+            was_under_way = load.cut > 0
+            service.start()
+            load.wait_for_progress()
+            return was_under_way
+
+        wait_until(kill_and_start, seconds=PATIENCE_SECONDS)  # until it hit while a request was under way
     check_each_is_there_once(service, project_key, load)
 
 
@@ -67,9 +72,9 @@ def test_sigterm_lets_the_request_under_way_finish(start_service: StartService) 
     service = start_service()
     project_key = service.create_project()["projectKey"]
     with in_background(service, project_key) as answers, blocked_commits(service):
-        wait_until(lambda: is_waited_for(lock_file(service)))
+        wait_until(lambda: is_waited_for(lock_file(service)), seconds=PATIENCE_SECONDS)
         service.terminate()
-        wait_until(lambda: "Handling signal: term" in service.read_log())
+        wait_until(lambda: "Handling signal: term" in service.read_log(), seconds=PATIENCE_SECONDS)
     service.wait(seconds=service.config.graceful_timeout_seconds)
     assert [(answer.status, answer.json["accepted"]) for answer in answers] == [(200, 1)]
     assert service.fetch_event_ids(project_key) == ["slow"]
@@ -79,7 +84,7 @@ def test_a_request_that_never_ends_holds_up_the_stop_no_longer_than_the_grace(st
     service = start_service(graceful_timeout_seconds=1)
     project_key = service.create_project()["projectKey"]
     with in_background(service, project_key) as answers, blocked_commits(service):
-        wait_until(lambda: is_waited_for(lock_file(service)))
+        wait_until(lambda: is_waited_for(lock_file(service)), seconds=PATIENCE_SECONDS)
         assert service.stop() < 10
     assert answers == []
     service.start()

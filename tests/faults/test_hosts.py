@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults.conftest import StartService
 from tests.servers import wait_until
-from tests.service import Service, retry_until
+from tests.service import PATIENCE_SECONDS, Service, retry_until
 
 ROUNDS = 12
 SETTLE_SECONDS = 3
@@ -50,8 +50,8 @@ def test_a_host_whose_copy_is_deleted_goes_on_reporting_exactly(
         assert ask_for_total(hosts[0], project_key) == posted
         return any(segments.glob("segment-*.parquet"))
 
-    wait_until(has_segments, seconds=40)
-    retry_until(lambda: delete_folder(hosts[0].columns), seconds=30)
+    wait_until(has_segments, seconds=PATIENCE_SECONDS)
+    retry_until(lambda: delete_folder(hosts[0].columns), seconds=PATIENCE_SECONDS)
     for number in range(posted, posted + ROUNDS):
         writer, reader = hosts[number % 2], hosts[(number + 1) % 2]
         post(writer, project_key, [number])

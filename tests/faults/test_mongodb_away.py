@@ -9,7 +9,7 @@ import pytest
 from tests.faults.conftest import StartService
 from tests.faults.load import Load, check_each_is_there_once
 from tests.servers import MongoServer, wait_until
-from tests.service import Answer, Service
+from tests.service import PATIENCE_SECONDS, Answer, Service
 
 LIMITS = {
     "mongo_connect_timeout_ms": 500, "mongo_server_selection_timeout_ms": 500, "mongo_timeout_ms": 1_000,
@@ -37,7 +37,7 @@ def test_everything_is_503_while_mongodb_is_away_and_works_again_when_it_is_back
     with Load(service, project_key, clients=3) as load:
         assert ask(service, project_key).status == 200
         take_away(mongo_server)
-        wait_until(lambda: load.refused["503 store_unavailable"] >= 3, seconds=30)
+        wait_until(lambda: load.refused["503 store_unavailable"] >= 3, seconds=PATIENCE_SECONDS)
         for answer in (ask(service, project_key), post(service, project_key), service.call("GET", "/health/ready")):
             assert (answer.status, answer.json["code"]) == (503, "store_unavailable")
             assert int(answer.headers["Retry-After"]) > 0
@@ -60,7 +60,7 @@ def test_a_service_that_starts_without_mongodb_works_when_it_comes(
     refused = service.call("POST", "/v1/projects", {"name": "too early"})
     assert (refused.status, refused.json["code"]) == (503, "store_unavailable")
     mongo_server.start()
-    wait_until(lambda: service.call("GET", "/health/ready").status == 200, seconds=30)
+    wait_until(lambda: service.call("GET", "/health/ready").status == 200, seconds=PATIENCE_SECONDS)
     project_key = service.create_project()["projectKey"]
     assert post(service, project_key).status == 200
     assert service.ask(project_key, "overview")["totalEvents"] == 1

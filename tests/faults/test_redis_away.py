@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.conftest import StartService
 from tests.servers import RedisServer, wait_until
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
 AWAY_REPORTS = 5
 FIRST_SECONDS = 2.5
@@ -45,7 +45,7 @@ def test_reports_do_without_redis_and_use_it_again(
     assert service.fetch_metric(ERRORS) >= AWAY_REPORTS
 
     bring_back(redis_server)
-    wait_until(lambda: ask(service, project_key, AWAY_REPORTS)[1:] == (AWAY_REPORTS, True), seconds=30)
+    wait_until(lambda: ask(service, project_key, AWAY_REPORTS)[1:] == (AWAY_REPORTS, True), seconds=PATIENCE_SECONDS)
 
 
 def test_a_service_that_starts_without_redis_reports(start_service: StartService, redis_server: RedisServer) -> None:

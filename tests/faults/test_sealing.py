@@ -13,7 +13,7 @@ import pytest
 from columns.manifest import MANIFEST_NAME
 from tests.faults.conftest import StartService
 from tests.servers import wait_until
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
 SEAL_EVENTS = 400
 BATCH_EVENTS = 200
@@ -35,7 +35,7 @@ def test_reports_are_exact_while_segments_are_made(start_service: StartService, 
         check_exact(service, project_key, posted)
         return bool(list_segments(service, project_key))
 
-    wait_until(has_segment, seconds=60)
+    wait_until(has_segment, seconds=PATIENCE_SECONDS)
     for _ in range(5):
         posted += post(service, project_key, posted, BATCH_EVENTS)
         check_exact(service, project_key, posted)
@@ -60,7 +60,7 @@ def test_a_sealing_process_that_is_killed_leaves_a_usable_copy(start_service: St
         check_exact(service, project_key, posted)
         return bool(list_segments(service, project_key)) and not service.list_sealing()
 
-    wait_until(is_sealed, seconds=60)
+    wait_until(is_sealed, seconds=PATIENCE_SECONDS)
     posted += post(service, project_key, posted, 10)
     check_exact(service, project_key, posted)
     service.kill()
@@ -70,7 +70,7 @@ def test_a_sealing_process_that_is_killed_leaves_a_usable_copy(start_service: St
 
 def test_files_that_were_half_written_are_ignored(start_service: StartService) -> None:
     service = start_service(seal_events=SEAL_EVENTS, workers=1)
-    project_key = service.create_project()["projectKey"]
+    project_key: str = service.create_project()["projectKey"]
     copy = service.columns / project_key
     copy.mkdir(parents=True)
     for name in ("segment-1.parquet.99.part", "segment-1.parquet", "identity-1.parquet", ".manifest.json.99"):
@@ -83,7 +83,7 @@ def test_files_that_were_half_written_are_ignored(start_service: StartService) -
         check_exact(service, project_key, posted)
         return (copy / MANIFEST_NAME).exists()
 
-    wait_until(is_sealed, seconds=60)
+    wait_until(is_sealed, seconds=PATIENCE_SECONDS)
     check_exact(service, project_key, posted)
 
 
@@ -94,13 +94,17 @@ def test_a_damaged_copy_is_made_again(start_service: StartService, damage: str) 
     service = start_service(seal_events=SEAL_EVENTS, workers=1)
     project_key = service.create_project()["projectKey"]
     posted = post(service, project_key, 0, SEAL_EVENTS)
-    wait_until(lambda: is_exact(service, project_key, posted) and bool(list_segments(service, project_key)), seconds=60)
-    wait_until(lambda: not service.list_sealing())
+
+    def is_sealed() -> bool:
+        check_exact(service, project_key, posted)
+        return bool(list_segments(service, project_key)) and not service.list_sealing()
+
+    wait_until(is_sealed, seconds=PATIENCE_SECONDS)
     posted += post(service, project_key, posted, 10)
     check_exact(service, project_key, posted)
     harm(service.columns / project_key, damage)
     posted += post(service, project_key, posted, 10)
-    wait_until(lambda: is_exact(service, project_key, posted), seconds=60)
+    wait_until(lambda: is_exact(service, project_key, posted), seconds=PATIENCE_SECONDS)
 
 
 def harm(copy: Path, damage: str) -> None:
