@@ -1,7 +1,7 @@
 """DuckDB, in process, opened on first use and never before a fork.
 
-One in-memory database per process, a cursor per query. It may read and write nothing but the copy's folder,
-loads no extension from anywhere, and its configuration is locked once it is open.
+One in-memory database per process, a cursor per query. It may read and write nothing but the copy's folder
+and the one it spills to, loads no extension from anywhere, and its configuration is locked once it is open.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import duckdb
 
-SPILL_NAME = ".spill"
-"""One folder for all processes: DuckDB removes from it what it left there when it was killed, in whichever process."""
+SPILL_NAME = "spill"
+"""Beside the copy, which may be deleted at any time. One folder for all processes: DuckDB removes from it what one
+of them left there when it was killed."""
 
 
 class Engine:
@@ -62,7 +63,7 @@ class Engine:
             config={
                 "threads": self._threads,
                 "memory_limit": f"{self._memory_limit_bytes // 1_000_000}MB",
-                "temp_directory": str(self._directory / SPILL_NAME),
+                "temp_directory": str(self._directory.with_name(SPILL_NAME)),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REQUEST_ID_HEADER = "X-Request-Id"
-# Probes and scrapes ask every few seconds.
-QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics"})
+# Probes and scrapes ask every few seconds; events come by the thousand, and /metrics counts them.
+QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics", "/v1/events/batch"})
 
 _request_id_pattern = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _trace_pattern = re.compile(r"([0-9a-f]{32})\b")
@@ -74,7 +74,7 @@ def request_id() -> str:
     """The id of this request: the caller's own, if it sent a usable one, else a new one."""
     if "request_id" not in g:
         sent = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = sent if _request_id_pattern.fullmatch(sent) else uuid.uuid4().hex
+        g.request_id = sent if _request_id_pattern.fullmatch(sent) else secrets.token_hex(16)
     return cast(str, g.request_id)
 
 

@@ -19,6 +19,7 @@ OVERVIEW, TOP, SERIES = "/v1/reports/overview", "/v1/reports/top-events", "/v1/r
 FUNNEL, CONVERSION, REJECTIONS = "/v1/reports/funnel", "/v1/reports/conversion", "/v1/rejections"
 PROJECTS, PROJECT, KEYS = "/v1/projects", "/v1/projects/{own}", "/v1/projects/{own}/keys"
 ROTATE, REVOKE = KEYS + "/{key}/rotate", KEYS + "/{key}"
+WRITE_CHECK = "/db/test-insert"
 ROOT = "root"
 """SECRET_TOKEN in production; in development, where none is needed, no secret at all."""
 
@@ -119,7 +120,7 @@ BODIES = [
          "no compressed bodies", headers={"Content-Encoding": "gzip"}),
     post("over the limit", PROJECTS, b'{"name": "' + b"x" * MAX_BODY_BYTES + b'"}', 413, "body_too_large", "too large"),
     post("events over the limit", BATCH, b" " * (MAX_BODY_BYTES + 1), 413, "body_too_large", str(MAX_BODY_BYTES)),
-    post("keys over the limit", KEYS, b'{"name": "' + b"x" * MAX_BODY_BYTES + b'"}', 413, "body_too_large", "too large"),
+    post("a key over the limit", KEYS, b'"' + b"x" * MAX_BODY_BYTES + b'"', 413, "body_too_large", "too large"),
     post("a report over the limit", OVERVIEW, b" " * (MAX_BODY_BYTES + 1), 413, "body_too_large", "too large"),
 ]
 
@@ -132,7 +133,7 @@ PROJECT_FIELDS = [
     create("unknown field", "owner is not a known field", owner="me"),
     post("field $set", PROJECTS, {"name": "x", "$set": {"isActive": False}}, 400, "invalid_field", "$set is not"),
     create("projectKey of one's own", "projectKey", projectKey="0" * 12),
-    post("1,000 unknown fields", PROJECTS, {"name": "x", **{f"f{n}": n for n in range(1000)}}, 400, "invalid_field", "f0"),
+    create("1,000 unknown fields", "f0 is not a known field", **{f"f{number}": number for number in range(1000)}),
     create("unknown zone of a project", "timezone IANA", timezone="Mars/Olympus"),
     create("zone of a project as a path", "timezone", timezone="../../etc/passwd"),
     create("negative retention", "retentionDays 36500", retentionDays=-1),
@@ -211,7 +212,7 @@ BATCHES = [
     post("NUL in projectKey", BATCH, {"projectKey": "{own}\0", "events": [NAMED]}, 403, "unknown_project", "not found"),
     post("lone surrogate in projectKey", BATCH, b'{"projectKey": "\\ud800", "events": [{"eventName": "a"}]}', 403,
          "unknown_project", "not found"),
-    post("two projects", BATCH + "?projectKey={other}", {**OWN, "events": [NAMED]}, 400, "invalid_field", "not the same"),
+    post("two projects", BATCH + "?projectKey={other}", {**OWN, "events": [NAMED]}, 400, "invalid_field", "same"),
     post("a project twice", BATCH + "?projectKey={own}&projectKey={own}", {"events": [NAMED]}, 400, "invalid_parameter",
          "projectKey is given more than once"),
     post("no project", BATCH, {"events": [NAMED]}, 400, "missing_project_key", "projectKey is required"),
@@ -221,15 +222,15 @@ BATCHES = [
     post("context is a list", BATCH, {**OWN, "context": [], "events": [NAMED]}, 400, "invalid_context", "be an object"),
     post("context with an operator", BATCH, {**OWN, "context": {"userId": {"$ne": 1}}, "events": [NAMED]}, 400,
          "invalid_context", "userId must be a text or an integer"),
-    post("deep context", BATCH, {**OWN, "context": {"a": [[[[[[[[0]]]]]]]]}, "events": [NAMED]}, 413, "context_too_deep",
-         "deeper than 8"),
+    post("deep context", BATCH, {**OWN, "context": {"a": [[[[[[[[0]]]]]]]]}, "events": [NAMED]}, 413,
+         "context_too_deep", "deeper than 8"),
     post("large context", BATCH, {**OWN, "context": {"a": "x" * 70_000}, "events": [NAMED]}, 413, "context_too_large",
          "larger than 65536"),
     send("event is a text", '"app_open"', "invalid_event", "must be an object"),
     send("event without a name", {}, "invalid_event_name", "1 to 200 characters"),
     send("event with an empty name", {"eventName": ""}, "invalid_event_name", "1 to 200 characters"),
     send("long event name", {"eventName": "x" * 201}, "invalid_event_name", "1 to 200 characters"),
-    send("event with an operator as its name", {"eventName": {"$gt": ""}}, "invalid_event_name", "eventName must be a text"),
+    send("event with an operator as its name", {"eventName": {"$gt": ""}}, "invalid_event_name", "must be a text"),
     send("operator as userId", {**NAMED, "userId": {"$ne": None}}, "invalid_field", "userId must be a text"),
     send("fraction as userId", {**NAMED, "userId": 1.5}, "invalid_field", "userId must be a text or an integer"),
     send("long userId", {**NAMED, "userId": "x" * 513}, "invalid_field", "userId at most 512"),
@@ -239,7 +240,7 @@ BATCHES = [
     send("number as url", {**NAMED, "url": 1}, "invalid_field", "url must be a text"),
     send("list as metadata", {**NAMED, "metadata": []}, "invalid_metadata", "metadata must be an object"),
     send("number beyond double", '{"eventName": "a", "x": 1e400}', "number_out_of_range", "out of range"),
-    send("integer of 5,000 digits", '{"eventName": "a", "x": ' + "9" * 5000 + "}", "number_out_of_range", "out of range"),
+    send("integer of 5,000 digits", '{"eventName": "a", "x": ' + "9" * 5000 + "}", "number_out_of_range", "range"),
     send("9 levels", {**NAMED, "a": [[[[[[[[0]]]]]]]]}, "event_too_deep", "deeper than 8", status=413),
     send("30,000 levels", '{"eventName": "a", "x": ' + "[" * 30_000 + "]" * 30_000 + "}", "event_too_deep",
          "deeper than 8", status=413),
@@ -283,7 +284,7 @@ REPORT_PARAMETERS = [
     ask("before time", OVERVIEW, "from=0001-01-01T00:00:00%2B14:00", "from reaches beyond the years"),
     ask("date with NUL", OVERVIEW, "from=2025-01-01%00", "from must be an ISO 8601 date"),
     post("number as a date", OVERVIEW, {**OWN, "from": 1736157600}, 400, "invalid_input", "from must be an ISO 8601"),
-    post("operator as a date", OVERVIEW, {**OWN, "from": {"$gt": ""}}, 400, "invalid_input", "from must be an ISO 8601"),
+    post("operator as a date", OVERVIEW, {**OWN, "from": {"$gt": ""}}, 400, "invalid_input", "from ISO 8601"),
     ask("compared to nothing", OVERVIEW, "compare=previous", "compare=previous needs both from and to"),
     ask("compared to half", OVERVIEW, "compare=previous&from=2025-01-01", "needs both from and to"),
     ask("compared before the year 1", OVERVIEW, "from=0001-01-01&to=0001-01-02&compare=previous", "years 1 to 9999"),
@@ -334,7 +335,7 @@ FILTERS = [
     ask_filtered("filters of 3,000 levels", "[" * 3000, "filters must be a JSON list"),
     ask_filtered("10,000 filters", "[" + ",".join(["{}"] * 10_000) + "]", "at most 50 filters"),
     filter_in_body("10,000 filters in a body", condition() * 10_000, "at most 50"),
-    post("200,000 levels of filter", OVERVIEW, b'{"projectKey": "{own}", "filters": ' + DEEP, 400, "invalid_json", "deep"),
+    post("200,000 levels of filter", OVERVIEW, b'{"filters": ' + DEEP, 400, "invalid_json", "nested too deeply"),
     ask_filtered("filter is a text", ["ip"], "filters[0] must be an object"),
     ask_filtered("filter with $where", [{"$where": "sleep(1000)"}], "filters[0].$where is unknown"),
     ask_filtered("filter with a lone surrogate", '[{"\\ud800": 1}]', "filters must be a JSON list"),
@@ -379,7 +380,8 @@ FUNNELS = [
     walk("empty step", "steps[1] 1 to 200 characters", ["a", ""]),
     post("step with a bad filter", FUNNEL, {**OWN, "steps": [{"eventName": "a", "filters": condition("$where")}]}, 400,
          "invalid_input", "steps[0].filters[0].property"),
-    walk("step with 10,000 filters", "steps[0].filters at most 50", [{"eventName": "a", "filters": condition() * 10_000}]),
+    walk("step with 10,000 filters", "steps[0].filters at most 50",
+         [{"eventName": "a", "filters": condition() * 10_000}]),
     walk("window 0", "windowSeconds from 1", ["a"], code="invalid_field", windowSeconds=0),
     walk("window -1", "windowSeconds from 1", ["a"], code="invalid_field", windowSeconds=-1),
     walk("window 1e9 years", "windowSeconds to 316224000", ["a"], code="invalid_field", windowSeconds=10**17),
@@ -396,7 +398,7 @@ ADDRESSES = [
     Case("PUT a project", "PUT", PROJECT, 405, "method_not_allowed", "this method", {"name": "x"}),
     Case("POST health", "POST", "/health", 405, "method_not_allowed", "this method", {}),
     Case("DELETE the metrics", "DELETE", "/metrics", 405, "method_not_allowed", "this method"),
-    Case("GET the write check", "GET", "/db/test-insert", 405, "method_not_allowed", "this method"),
+    Case("GET the write check", "GET", WRITE_CHECK, 405, "method_not_allowed", "this method"),
     Case("GET a batch", "GET", BATCH, 405, "method_not_allowed", "this method"),
     Case("POST rejections", "POST", REJECTIONS, 405, "method_not_allowed", "this method", {}),
     Case("PATCH a report", "PATCH", OVERVIEW, 405, "method_not_allowed", "this method", {}),
@@ -431,12 +433,12 @@ SENT_KEYS = [
     post("batch for another project", BATCH, {**OWN, "events": [NAMED]}, 403, "wrong_project", "another project",
          who="other project's key"),
     post("project by an API key", PROJECTS, {"name": "x"}, 403, "secret_token_required", "SECRET_TOKEN", who="admin"),
-    post("write check by an API key", "/db/test-insert", None, 403, "secret_token_required", "SECRET_TOKEN", who="admin"),
+    post("write check by an API key", WRITE_CHECK, None, 403, "secret_token_required", "SECRET_TOKEN", who="admin"),
     get("SQL as a key", PROJECT, 401, "invalid_api_key", "not known", headers={"X-API-Key": SQL}),
     get("other letters as a key", PROJECT, 401, "invalid_api_key", "not known", headers={"X-API-Key": "\xff\xfe"}),
     get("other letters as a bearer", PROJECT, 401, "invalid_api_key", "not known",
         headers={"Authorization": "Bearer \xff"}),
-    get("100,000 characters of key", PROJECT, 401, "invalid_api_key", "not known", headers={"X-API-Key": "x" * 100_000}),
+    get("100,000 characters of key", PROJECT, 401, "invalid_api_key", "not known", headers={"X-API-Key": "x" * 10**5}),
 ]  # fmt: skip
 
 NO_CREDENTIALS = [
@@ -445,13 +447,15 @@ NO_CREDENTIALS = [
     get("list without a key", PROJECTS, 401, "missing_credentials", "X-API-Key", who="none"),
     get("rejections by the public key", REJECTIONS, 401, "missing_credentials", "X-API-Key", who="public key"),
     post("project without a key", PROJECTS, {"name": "x"}, 401, "missing_credentials", "X-API-Key", who="none"),
-    post("key without a key", KEYS, {"name": "x", "scopes": ["read"]}, 401, "missing_credentials", "X-API-Key", who="none"),
-    post("write check without a key", "/db/test-insert", None, 401, "missing_credentials", "X-API-Key", who="none"),
+    post("key without a key", KEYS, {"name": "x", "scopes": ["read"]}, 401, "missing_credentials", "", who="none"),
+    post("write check without a key", WRITE_CHECK, None, 401, "missing_credentials", "X-API-Key", who="none"),
     post("batch for nobody", BATCH, {"events": [NAMED]}, 401, "missing_credentials", "X-API-Key", who="none"),
-    Case("erase by the public key", "DELETE", PROJECT + "?erase=true", 401, "missing_credentials", "", who="public key"),
+    Case("erase by a public key", "DELETE", PROJECT + "?erase=true", 401, "missing_credentials", "", who="public key"),
     get("basic credentials", PROJECT, 401, "missing_credentials", "X-API-Key", who="none",
         headers={"Authorization": "Basic cm9vdDpyb290"}),
 ]  # fmt: skip
 """Refused in production alone."""
 
-CASES = [*BODIES, *PROJECT_FIELDS, *KEY_FIELDS, *BATCHES, *REPORT_PARAMETERS, *FILTERS, *FUNNELS, *ADDRESSES, *SENT_KEYS]
+CASES = [
+    *BODIES, *PROJECT_FIELDS, *KEY_FIELDS, *BATCHES, *REPORT_PARAMETERS, *FILTERS, *FUNNELS, *ADDRESSES, *SENT_KEYS,
+]  # fmt: skip

@@ -539,8 +539,8 @@ def group_chains(chains: list[Chain], name: str) -> list[tuple[Json, list[Chain]
         value = read_property(chain.entry, name)
         kind = find_kind(value)
         shown = value if kind in (*SCALARS, "absent") else format_json(value)
-        if kind == "number" and abs(value) < 2**53 and value == int(value):
-            shown = int(value)  # 1.0 and 1, -0.0 and 0 are one number
+        if kind == "number":  # as doubles: 1.0 and 1 are one number, -0.0 and 0 too
+            shown = int(value) if abs(value) < 2**53 and value == int(value) else float(value)
         groups.setdefault((kind, shown), (shown, []))[1].append(chain)
     return sorted(groups.values(), key=lambda group: (-len(group[1]), *format_value(group[0])))
 

@@ -60,12 +60,14 @@ class Pipeline:
         self.client = app.test_client()
         self.copy = app.extensions["apptracker"].copy
         self.kept: dict[str, dict[str, Event]] = {}
+        self.zones: dict[str, str] = {}
 
     def create_project(self, **fields: Json) -> str:
         response = self.client.post("/v1/projects", json={"name": "stream", **fields})
         assert response.status_code == 201, response.text
         project_key: str = json.loads(response.data)["projectKey"]
         self.kept[project_key] = {}
+        self.zones[project_key] = fields.get("timezone", "UTC")
         return project_key
 
     def post(self, project_key: str, events: list[Row]) -> None:
@@ -100,7 +102,8 @@ class Pipeline:
     def check(self, project_key: str, report: str, params: Row) -> None:
         """Hold one answer to the oracle's."""
         answer = self.ask(project_key, report, params)
-        expected = compute_answer_over(report, list(self.kept[project_key].values()), params)
+        in_zone = {"tz": self.zones[project_key], **params}
+        expected = compute_answer_over(report, list(self.kept[project_key].values()), in_zone)
         differences = find_differences(strip(answer), expected)
         assert not differences, "\n".join([f"{report} {params!r}", *differences, f"{answer!r}"])
 

@@ -160,7 +160,7 @@ def escape_key(key: str) -> str:
     return key.replace("\\", "\\\\").replace(".", "\\.")
 
 
-keys = st.sampled_from([key for key in KEYS if key] + ["k"] * 6 + ["plan"])
+keys = st.sampled_from(KEYS + ["k"] * 6 + ["plan"])
 metadata_properties = st.lists(keys, min_size=1, max_size=2).map(
     lambda path: "metadata." + ".".join(map(escape_key, path))
 )
@@ -196,11 +196,10 @@ def conditions_on(name: str, alphabet: st.SearchStrategy[Json]) -> st.SearchStra
 
 
 def list_properties(value: Json, path: str) -> list[tuple[str, Json]]:
-    """Every property of an object, at any depth, by its path; without keys that are empty."""
+    """Every property of an object, at any depth, by its path."""
     found = []
     for key, child in value.items() if isinstance(value, dict) else ():
-        if key:
-            found += [(f"{path}.{escape_key(key)}", child), *list_properties(child, f"{path}.{escape_key(key)}")]
+        found += [(f"{path}.{escape_key(key)}", child), *list_properties(child, f"{path}.{escape_key(key)}")]
     return found
 
 

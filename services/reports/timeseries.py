@@ -72,7 +72,7 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
 def divide_span(
     first: datetime, last: datetime, interval: Interval, zone: ZoneInfo
 ) -> tuple[list[tuple[Bucket, str]], str]:
-    """Buckets from one moment to another, each with its beginning as text, and the SQL of their key; or InvalidInput."""
+    """Buckets from one moment to another, each with its beginning as text, and the SQL of their key."""
     try:
         buckets = list_buckets(first, last, interval, zone)
         return [(bucket, bucket.format_start(zone)) for bucket in buckets], build_key_sql(interval, zone, first, last)

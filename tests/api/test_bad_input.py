@@ -131,9 +131,9 @@ def check_refusal(scene: Scene, case: Case) -> None:
 
 
 HOSTILE_TEXTS = [
-    '{"$gt": ""}', "$where", "this.sleep(1000)", SQL, "1 OR 1=1", "%", "_", "*", "a\0b", "\\", "\'\"`", "{{7*7}}", "../..",
-    "=cmd|' /C calc'!A0", "<script>alert(1)</script>", "\u202e\ufeff", "\U0010ffff", "NaN", "null", "",
-]
+    '{"$gt": ""}', "$where", "this.sleep(1000)", SQL, "1 OR 1=1", "%", "_", "*", "a\0b", "\\", "\'\"`", "{{7*7}}",
+    "../..", "=cmd|' /C calc'!A0", "<script>alert(1)</script>", "\u202e\ufeff", "\U0010ffff", "NaN", "null", "",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
@@ -149,16 +149,14 @@ def test_text_of_another_language_is_only_text(scene: Scene, text: str) -> None:
     assert installation.call("POST", BATCH, batch, secret=secret).json["rejected"] == []
 
     path = "metadata." + text.replace("\\", "\\\\").replace(".", "\\.")
+    these = {"property": "eventId", "operator": "in", "value": [f"id {text}", f"other {text}"]}
     for prop, value in ((path, text), ("url", text), ("eventName", name), ("userId", f"u{text}")):
-        filters = [
-            {"property": prop, "operator": "eq", "value": value},
-            {"property": "eventId", "operator": "in", "value": [f"id {text}", f"other {text}"]},
-        ]
-        for operator in ("eq", "in", "contains", "starts_with"):
-            filters[0] |= {"operator": operator, "value": [value] if operator == "in" else value}
-            if value or operator in ("eq", "in"):  # every text contains the empty one
-                answer = installation.call("POST", OVERVIEW, {"projectKey": project_key, "filters": filters}, secret=secret)
-                assert (answer.status_code, answer.json["totalEvents"]) == (200, 1), (prop, operator, answer.text)
+        # every text contains the empty one
+        for operator in ("eq", "in", "contains", "starts_with") if value else ("eq", "in"):
+            one = {"property": prop, "operator": operator, "value": [value] if operator == "in" else value}
+            question = {"projectKey": project_key, "filters": [one, these]}
+            answer = installation.call("POST", OVERVIEW, question, secret=secret)
+            assert (answer.status_code, answer.json["totalEvents"]) == (200, 1), (prop, operator, answer.text)
     converted = installation.call("POST", CONVERSION, {"projectKey": project_key, "eventName": name}, secret=secret)
     assert converted.json["convertedUsers"] == 1
     funnel = {"projectKey": project_key, "steps": [name], "breakdown": path}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pipeline import Pipeline, strip
@@ -21,6 +22,8 @@ from tests.streams import (
     worlds,
 )
 
+pytestmark = pytest.mark.timeout(3600)  # the thorough profile takes its time
+LAW = settings(max_examples=max(10, settings().max_examples // 3))
 NEGATIONS = {"eq": "neq", "in": "not_in", "contains": "not_contains", "exists": "not_exists"}
 
 
@@ -37,6 +40,7 @@ def load(pipeline: Pipeline, events: list[Row]) -> str:
     return project_key
 
 
+@LAW
 @given(stream=streams(lambda world: st.sampled_from(INTERVALS)))
 def test_top_events_and_every_series_add_up_to_the_overview(
     pipeline: Pipeline, stream: tuple[list[Row], Row, str]
@@ -50,6 +54,7 @@ def test_top_events_and_every_series_add_up_to_the_overview(
     assert sum(row["count"] for row in series) == total
 
 
+@LAW
 @given(stream=streams(funnel_parameters))
 def test_funnel_steps_never_rise_and_breakdowns_add_up(pipeline: Pipeline, stream: tuple[list[Row], Row, Row]) -> None:
     events, params, funnel = stream
@@ -61,6 +66,7 @@ def test_funnel_steps_never_rise_and_breakdowns_add_up(pipeline: Pipeline, strea
         assert [sum(column) for column in zip(*groups, strict=True)] == (users if groups else [])
 
 
+@LAW
 @given(stream=streams(conditions))
 def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream: tuple[list[Row], Row, Row]) -> None:
     events, params, condition = stream
@@ -84,6 +90,7 @@ def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream
     assert count(condition) + count(negation) == count()
 
 
+@LAW
 @given(stream=streams(lambda world: st.lists(conditions(world), min_size=2, max_size=2)))
 def test_filters_commute(pipeline: Pipeline, stream: tuple[list[Row], Row, list[Row]]) -> None:
     events, params, chosen = stream
@@ -100,6 +107,7 @@ def asked_streams(draw: st.DrawFn) -> tuple[list[Row], str, Row]:
     return draw(batches(world)), *draw(questions(world))
 
 
+@LAW
 @given(stream=asked_streams())
 def test_a_cached_answer_is_the_fresh_one_and_new_events_end_it(
     pipeline: Pipeline, stream: tuple[list[Row], str, Row]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from tests.pipeline import Pipeline
 from tests.streams import Part, scenarios
+
+pytestmark = pytest.mark.timeout(7200)  # the thorough profile takes its time
 
 
 @given(parts=scenarios())
