@@ -127,7 +127,7 @@ class ColumnarCopy:
                 project.snapshot = None
             if project.snapshot is None:
                 project.snapshot = self._build_snapshot(project_key, project)
-            if project.tail.count >= self._seal_events and self._start_sealing is not None:
+            if project.tail.settled_count >= self._seal_events and self._start_sealing is not None:
                 self._start_sealing(project_key, epoch)
             return project.snapshot
 
@@ -268,10 +268,17 @@ class ColumnarCopy:
         save_manifest(directory, manifest)
 
     def _seal_long_tail(self, project: _Project, project_key: str, epoch: int) -> int:
-        """How many events the store has from the tail's position on; a tail too long for memory is sealed before."""
-        stored = self._store.count(project_key, project.tail.position)
+        """How many events the store has from the tail's position on; a tail too long for memory is sealed before.
+
+        Only what is settled can be sealed: under heavy load on MongoDB the events of the settle window alone may be more.
+        """
+        longest, position = MAX_TAIL_RATIO * self._seal_events, project.tail.position
+        stored = self._store.count(project_key, position)
         unsealed = project.tail.settled_count + stored
-        if unsealed <= MAX_TAIL_RATIO * self._seal_events:
+        if unsealed <= longest:
+            return stored
+        settled = self._store.settled_position(project_key, now_ms=self._clock())
+        if project.tail.settled_count + self._store.count(project_key, position, settled) <= longest:
             return stored
         if self._start_sealing is not None:
             self._start_sealing(project_key, epoch)

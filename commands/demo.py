@@ -39,7 +39,7 @@ BATCH_EVENTS: Final = 1000
 START_SECONDS: Final = 30
 
 GUIDE = """
-Demo shop: {count} events of {days} days, about 7,500 people. projectKey: {key}
+Demo shop: {count} events of {days} days, about 7,000 people. projectKey: {key}
 
   API reference  {url}/swagger
 
@@ -173,7 +173,7 @@ def build_demo_config() -> Config:
     config = Config.load_or_exit()
     own = {
         "ENV": "development", "HOST": "127.0.0.1", "STORE": "", "MONGO_URI": "", "REDIS_URL": "",
-        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
+        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": "warning",
     }  # fmt: skip
     return Config.from_environment({**config.as_environment(), **own})
 

@@ -8,7 +8,7 @@ and could know other rules than Python does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -33,7 +33,7 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True)
 class Bucket:
-    """One interval of a series: the key that SQL groups by, and when it begins."""
+    """One interval of a series: the key that SQL groups by, and when it begins, in the offset that it begins with."""
 
     key: datetime
     start: datetime
@@ -42,7 +42,7 @@ class Bucket:
         """ISO 8601 with the offset of the zone, `Z` for UTC."""
         if zone.key == "UTC":
             return clock.format_ms(clock.to_ms(self.start))
-        return self.start.astimezone(zone).isoformat()
+        return self.start.isoformat()
 
 
 class TooManyBuckets(Exception):
@@ -75,7 +75,7 @@ def _list_dates(first: datetime, last: datetime, interval: Interval, zone: ZoneI
         start = find_day_start(key.date(), zone)
         # a date that a zone skipped altogether (Samoa, 2011-12-30) is no bucket
         if find_key(start, interval, zone) == key:
-            buckets.append(Bucket(key, start))
+            buckets.append(Bucket(key, start.astimezone(zone)))
         if key == stop:
             break
         key = _step(key, interval)
@@ -93,7 +93,9 @@ def _list_hours(first: datetime, last: datetime, zone: ZoneInfo) -> list[Bucket]
     moment, buckets = first, []
     while moment <= last:
         key = find_key(moment, Interval.HOUR, zone)
-        buckets.append(Bucket(key, key.replace(tzinfo=UTC)))
+        # where the clock changes inside an hour, the full hour before it may have had another offset
+        offset = timezone(_find_offset(moment, zone))
+        buckets.append(Bucket(key, key.replace(tzinfo=UTC).astimezone(offset)))
         following = key.replace(tzinfo=UTC) + HOUR
         # a clock change inside the hour begins another one
         moment = min([following, *(change for change in changes if moment < change < following)])

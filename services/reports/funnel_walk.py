@@ -122,7 +122,7 @@ def _follow(journey: Journey, entry: int, step_count: int, window_ms: int, *, is
         index = find_next(journey, step, times[-1], used)
         if index is None or journey.times[index] > deadline_ms:
             break
-        if is_strict and journey.times[index] > find_next_time(journey, times[-1]):
+        if is_strict and is_anything_between(journey, times[-1], journey.times[index]):
             break
         used.add(index)
         times.append(journey.times[index])
@@ -136,9 +136,10 @@ def find_next(journey: Journey, step: int, from_ms: int, used: set[int]) -> int 
     return next((positions[i] for i in range(first, len(positions)) if positions[i] not in used), None)
 
 
-def find_next_time(journey: Journey, after_ms: int) -> int:
-    """The next time, strictly later, at which the person has an event; there must be one."""
-    return journey.times[bisect_right(journey.times, after_ms)]
+def is_anything_between(journey: Journey, earlier_ms: int, later_ms: int) -> bool:
+    """Whether the person has an event strictly between two times."""
+    following = bisect_right(journey.times, earlier_ms)
+    return following < len(journey.times) and journey.times[following] < later_ms
 
 
 def follow_any(journey: Journey, entry: int, step_count: int, window_ms: int) -> list[int]:

@@ -30,6 +30,13 @@ SPILLING_SQL = """
     FROM (SELECT hash(i) AS key, i::VARCHAR || repeat('a', 60) AS text FROM range(1500000) t(i)))"""
 
 
+class UnsettledStore(SQLiteStore):
+    """A store into whose past events may still arrive, as on MongoDB within the settle window."""
+
+    def settled_position(self, project_key: str, *, now_ms: int) -> int:
+        return 0
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SQLiteStore]:
     store = SQLiteStore(tmp_path / "events.db")
@@ -95,6 +102,18 @@ def test_a_copy_with_a_damaged_file_is_made_again(
     assert count_events(copy, copy.fetch_snapshot(PROJECT, epoch=0)) == 15
     copy.seal(PROJECT, force=True)
     assert count_events(copy, copy.fetch_snapshot(PROJECT, epoch=0)) == 15
+
+
+def test_more_events_than_can_be_sealed_yet_are_reported(tmp_path: Path) -> None:
+    store = UnsettledStore(tmp_path / "events.db")
+    copy = ColumnarCopy(
+        store, tmp_path / "columns", memory_limit_bytes=200 * 1024 * 1024, threads=1, seal_events=2
+    )
+    copy.delegate_sealing(lambda project_key, epoch: None)
+    append(store, 0, 100)
+    assert count_events(copy, copy.fetch_snapshot(PROJECT, epoch=0)) == 100
+    copy.close()
+    store.close()
 
 
 def test_what_a_crashed_sealer_left_is_removed_in_time(store: SQLiteStore, copy: ColumnarCopy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.service import PATIENCE_SECONDS, Service, retry_until
 
 ROUNDS = 12
 SETTLE_SECONDS = 3
-SEAL_EVENTS = 20
+SEAL_EVENTS = 100
 
 
 def test_what_one_host_acknowledged_the_other_reports_at_once(
@@ -41,18 +42,19 @@ def test_a_host_whose_copy_is_deleted_goes_on_reporting_exactly(
     }  # fmt: skip
     hosts = [start_service(**settings) for _ in range(2)]
     project_key = hosts[0].create_project()["projectKey"]
-    posted = 2 * SEAL_EVENTS
-    for first, host in zip(range(0, posted, SEAL_EVENTS), hosts, strict=True):
+    for first, host in zip((0, SEAL_EVENTS), hosts, strict=True):
         post(host, project_key, range(first, first + SEAL_EVENTS))
-    segments = hosts[0].columns / project_key
+    numbers = itertools.count(2 * SEAL_EVENTS)
 
-    def has_segments() -> bool:
-        assert ask_for_total(hosts[0], project_key) == posted
-        return any(segments.glob("segment-*.parquet"))
+    def is_sealed_by_both() -> bool:
+        number = next(numbers)
+        post(hosts[0], project_key, [number])
+        assert [ask_for_total(host, project_key) for host in hosts] == [number + 1] * 2
+        return all(any(host.columns.glob("*/segment-*.parquet")) for host in hosts)
 
-    wait_until(has_segments, seconds=PATIENCE_SECONDS)
+    wait_until(is_sealed_by_both, seconds=PATIENCE_SECONDS)
     retry_until(lambda: delete_folder(hosts[0].columns), seconds=PATIENCE_SECONDS)
-    for number in range(posted, posted + ROUNDS):
+    for number in itertools.islice(numbers, ROUNDS):
         writer, reader = hosts[number % 2], hosts[(number + 1) % 2]
         post(writer, project_key, [number])
         assert ask_for_total(reader, project_key) == number + 1

@@ -11,7 +11,7 @@ from tests.service import PATIENCE_SECONDS, Answer, Service
 
 ROOT = "root-token-of-the-tests"
 WORKERS = 3
-EVENTS = 60
+SEAL_EVENTS = 100
 Verdict = tuple[int, str | None]
 
 
@@ -20,13 +20,18 @@ def test_revocation_deactivation_and_erasure_hold_in_every_worker_at_once(
 ) -> None:
     production = {"env": "production", "secret_token": ROOT, "workers": WORKERS}
     store = store_settings or {"store": "embedded"}
-    sealing = {"seal_events": EVENTS // 2, "mongo_settle_seconds": 3, "mongo_timeout_ms": 1_500}
+    sealing = {"seal_events": SEAL_EVENTS, "mongo_settle_seconds": 3, "mongo_timeout_ms": 1_500}
     service = start_service(**production, **store, **sealing)
     project = service.create_project(secret=ROOT)
     project_key, first_key = project["projectKey"], project["apiKey"]
     path = f"/v1/projects/{project_key}"
     key = must(service.call("POST", f"{path}/keys", {"name": "spare", "scopes": ["read"]}, secret=ROOT)).json
-    must(service.post_events(project_key, [{"eventName": "view", "userId": "u"}] * EVENTS, secret=first_key))
+    posted = 0
+
+    def post(count: int) -> None:
+        nonlocal posted
+        must(service.post_events(project_key, [{"eventName": "view", "userId": "u"}] * count, secret=first_key))
+        posted += count
 
     def read_with(secret: str) -> Callable[[], Verdict]:
         return lambda: judge(service.call("GET", "/v1/reports/overview", secret=secret))
@@ -35,8 +40,10 @@ def test_revocation_deactivation_and_erasure_hold_in_every_worker_at_once(
         return judge(service.post_events(project_key, [{"eventName": "view"}]))
 
     def is_sealed() -> bool:
+        post(1)
         return read_with(first_key)() == (200, None) and any((service.columns / project_key).glob("segment-*"))
 
+    post(SEAL_EVENTS)
     wait_until(is_sealed, seconds=PATIENCE_SECONDS)
     assert ask_every_worker(service, read_with(key["apiKey"])) == {(200, None)}
 
@@ -52,7 +59,7 @@ def test_revocation_deactivation_and_erasure_hold_in_every_worker_at_once(
     assert ask_every_worker(service, read_with(first_key)) == {(200, None)}
 
     erased = must(service.call("DELETE", path, query={"erase": "true"}, secret=ROOT)).json
-    assert erased["erasedEvents"] == EVENTS
+    assert erased["erasedEvents"] == posted
     assert ask_every_worker(service, read_with(first_key)) == {(401, "invalid_api_key")}
     assert ask_every_worker(service, ingest) == {(403, "unknown_project")}
     assert ask_every_worker(service, read_with(ROOT)) == {(400, "missing_project_key")}

@@ -31,11 +31,13 @@ def test_reports_are_exact_while_segments_are_made(start_service: StartService, 
         posted += post(service, project_key, posted, BATCH_EVENTS)
         check_exact(service, project_key, posted)
 
-    def has_segment() -> bool:
+    def is_sealed() -> bool:
+        nonlocal posted
+        posted += post(service, project_key, posted, 5)
         check_exact(service, project_key, posted)
         return bool(list_segments(service, project_key))
 
-    wait_until(has_segment, seconds=PATIENCE_SECONDS)
+    wait_until(is_sealed, seconds=PATIENCE_SECONDS)
     for _ in range(5):
         posted += post(service, project_key, posted, BATCH_EVENTS)
         check_exact(service, project_key, posted)

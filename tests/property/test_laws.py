@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.pipeline import Pipeline, strip
@@ -35,6 +35,7 @@ def streams(draw: st.DrawFn, extra: Callable[[World], st.SearchStrategy[Any]]) -
 
 
 def load(pipeline: Pipeline, events: list[Row]) -> str:
+    note(repr(events))
     project_key = pipeline.create_project()
     pipeline.post(project_key, events)
     return project_key

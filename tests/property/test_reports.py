@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 
 from tests.pipeline import Pipeline
 from tests.streams import Part, scenarios
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(7200)  # the thorough profile takes its time
 def test_reports_equal_the_oracle_in_every_layout(pipeline: Pipeline, parts: list[Part]) -> None:
     project_key = pipeline.create_project()
     for part in parts:
+        note(repr(part))
         pipeline.post(project_key, part.events)
         for change in part.layout_changes:
             pipeline.change_layout(project_key, change)

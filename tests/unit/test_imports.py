@@ -12,16 +12,17 @@ import pytest
 
 from config import PROJECT_ROOT
 
-LAYERS = ("routes", "services", "stores", "columns")
+LAYERS = ("routes", "commands", "services", "stores", "columns")
 WEB = {"flask", "flask_cors", "flasgger", "werkzeug"}
 TERMS = {"services.clock", "services.errors"}
 """The vocabulary that every layer shares."""
 
 MAY_NOT_IMPORT = {
-    "routes": {"app", "columns", "db", "gunicorn"},
-    "services": {"app", "routes", "gunicorn", *WEB},
-    "stores": {"app", "routes", "services", "columns", "config", "db", "gunicorn", *WEB},
-    "columns": {"app", "routes", "services", "config", "db", "gunicorn", *WEB},
+    "routes": {"app", "commands", "columns", "db", "gunicorn"},
+    "commands": {"app", "routes", "db", "gunicorn"},
+    "services": {"app", "routes", "commands", "gunicorn", *WEB},
+    "stores": {"app", "routes", "commands", "services", "columns", "config", "db", "gunicorn", *WEB},
+    "columns": {"app", "routes", "commands", "services", "config", "db", "gunicorn", *WEB},
 }
 
 

@@ -1,0 +1,210 @@
+"""Requests made up from the OpenAPI document, good and bad: each is answered as the document says, in both environments.
+
+A few examples of each operation here; `HYPOTHESIS_PROFILE=thorough` makes hundreds.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import itertools
+import json
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import brotli
+import pytest
+import schemathesis
+import zstandard
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from schemathesis import Case, checks
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from routes.openapi import load_specification
+from services import keys, projects
+from services.projects import fetch_timezones
+from tests.conftest import SECRET_TOKEN, MakeApp
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PROJECT_KEY = "a1b2c3d4e5f6"
+KEY_IDS = [f"{number:016x}" for number in range(1, 41)]
+COMPRESSORS = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.compress, "br": brotli.compress}
+
+BETWEEN_FIELDS = re.compile(
+    r"from must be before to|compare=previous needs both|years 1 to 9999|more than \d+ buckets|is given in the query"
+    r"|projectKey in the body and in the query|projectKey is required"
+)
+"""Refusals of requests whose fields are right one by one: an OpenAPI document cannot say how fields go together, nor
+that a projectKey is needed by those who have no key."""
+
+CONFIG = {
+    # Keys are not made up: nearly all of them would be wrong, and nothing else of the request would be read.
+    "generation": {"with-security-parameters": False},
+    # More of something than is allowed is 413 here.
+    "checks": {
+        "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "405", "409", "413", "415"]},
+    },
+}
+
+bounded = settings(
+    max_examples=300 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 10,
+    deadline=None,
+    # each example is a request to the one service of the test
+    suppress_health_check=list(HealthCheck),
+)
+
+usual_dates = st.dates(date(2024, 12, 1), date(2025, 3, 1))
+dates = st.one_of(usual_dates, usual_dates, usual_dates, st.dates(date(1, 1, 2), date(9999, 12, 30)))
+moments = st.builds(
+    lambda day, second, zone: (datetime(day.year, day.month, day.day) + timedelta(seconds=second)).replace(tzinfo=zone),
+    dates, st.integers(0, 86_399), st.sampled_from([None, UTC, timezone(timedelta(hours=-3, minutes=-30))]),
+)  # fmt: skip
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+events = st.fixed_dictionaries(
+    {"eventName": st.text(min_size=1, max_size=200)},
+    optional={
+        "timestamp": moments.map(datetime.isoformat) | json_values,
+        "userId": st.text(max_size=20) | st.integers() | st.none(),
+        "anonymousId": st.text(max_size=20),
+        "metadata": st.dictionaries(st.text(), json_values, max_size=4),
+    },
+)
+lines = st.lists(events.map(json.dumps), min_size=1, max_size=5).map("\n".join)
+batches = st.lists(events, min_size=1, max_size=5).map(
+    lambda listed: json.dumps({"projectKey": PROJECT_KEY, "events": listed})
+)
+
+# What a schema can only name: what the operations are asked about has to be there.
+schemathesis.openapi.format("project-key", st.sampled_from([PROJECT_KEY] * 9 + ["0" * 12]))
+schemathesis.openapi.format("key-id", st.sampled_from([*KEY_IDS, "0" * 16]))
+schemathesis.openapi.format("time-zone", st.sampled_from(sorted(fetch_timezones())))
+schemathesis.openapi.format("report-bound", st.one_of(dates, moments).map(lambda moment: moment.isoformat()))
+schemathesis.openapi.format("future-date-time", st.sampled_from(["2999-01-01", "2999-12-31T23:59:59.999-12:00"]))
+schemathesis.openapi.format(
+    "domain-or-url", st.sampled_from(["example.com", "http://localhost:3000", "https://[::1]/a?b", "bücher.example"])
+)
+schemathesis.openapi.media_type("application/x-ndjson", lines.map(str.encode))
+schemathesis.openapi.media_type("text/plain", batches.map(str.encode))
+
+
+class Doorway:
+    """WSGI application that stands before the service of the test, which is made long after the tests are.
+
+    It compresses bodies as their header says: no generator would make one that fits.
+    """
+
+    service: WSGIApplication
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        compress = COMPRESSORS.get(environ.get("HTTP_CONTENT_ENCODING", ""))
+        if compress is not None:
+            body = compress(environ["wsgi.input"].read())
+            environ["wsgi.input"] = io.BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        return self.service(environ, start_response)
+
+
+doorway = Doorway()
+
+
+def load_schema(*, env: str) -> OpenApiSchema:
+    """The document as it holds in an environment for callers who have no key of a project."""
+    document = copy.deepcopy(load_specification())
+    components = document["components"]
+    components["parameters"]["ProjectOfQuery"]["required"] = True
+    for name, schema in components["schemas"].items():
+        if name.endswith("Request"):
+            schema["required"] = [*schema.get("required", []), "projectKey"]
+    if env == "production":
+        document["security"].remove({})
+    for item in document["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                # with it, a status that is not named would count as documented
+                del operation["responses"]["default"]
+    schema = schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(CONFIG))
+    schema.app = doorway
+    return schema
+
+
+development, production = load_schema(env="development"), load_schema(env="production")
+
+
+@pytest.fixture
+def open_service(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`open_service("production")` puts a service behind the doorway, with what the examples are about."""
+
+    def open_in(env: str) -> None:
+        app = make_app(env=env)
+        client = app.test_client()
+        client.environ_base["HTTP_X_API_KEY"] = SECRET_TOKEN if env == "production" else ""
+        drawn = itertools.chain(["f" * 16], KEY_IDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(projects, "secrets", SimpleNamespace(token_hex=lambda size: PROJECT_KEY))
+            patch.setattr(
+                keys,
+                "secrets",
+                SimpleNamespace(token_hex=lambda size: next(drawn), token_urlsafe=secrets.token_urlsafe),
+            )
+            assert client.post("/v1/projects", json={"name": "Demo App"}).status_code == 201
+            for key_id in KEY_IDS:
+                body = {"name": key_id, "scopes": ["read"]}
+                assert client.post(f"/v1/projects/{PROJECT_KEY}/keys", json=body).json["id"] == key_id
+        named = [{"eventName": name, "userId": "u", "timestamp": "2025-01-06T10:00:00Z"} for name in ("a", "b")]
+        assert client.post("/v1/events/batch", json={"projectKey": PROJECT_KEY, "events": named}).status_code == 200
+        doorway.service = app.wsgi_app
+
+    return open_in
+
+
+@pytest.fixture
+def in_development(open_service: Callable[[str], None]) -> None:
+    open_service("development")
+
+
+@pytest.fixture
+def in_production(open_service: Callable[[str], None]) -> None:
+    open_service("production")
+
+
+@development.parametrize()
+@bounded
+def test_a_made_up_request_is_answered_as_documented(case: Case, in_development: None) -> None:
+    check(case, {})
+
+
+@production.parametrize()
+@bounded
+def test_a_made_up_request_of_the_operator_is_answered_as_documented(case: Case, in_production: None) -> None:
+    check(case, {"X-API-Key": SECRET_TOKEN})
+
+
+def check(case: Case, headers: dict[str, str]) -> None:
+    response = case.call(headers=headers)
+    excluded = list(list_exceptions(case, response))
+    case.validate_response(response, excluded_checks=excluded, headers=headers)
+
+
+def list_exceptions(case: Case, response: schemathesis.Response) -> Iterator[Any]:
+    is_json = response.headers.get("content-type", [""])[0] == "application/json"
+    answer = response.json() if is_json else {}
+    if response.status_code == 400 and BETWEEN_FIELDS.search(answer["error"]):
+        yield checks.positive_data_acceptance
+    if case.operation.path == "/v1/events/batch" and response.status_code == 200:
+        # One bad event never sinks its batch: the answer names it.
+        if answer["rejected"] or answer["warnings"]:
+            yield checks.negative_data_rejection
