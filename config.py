@@ -22,6 +22,8 @@ from dotenv import dotenv_values
 
 PROJECT_ROOT = Path(__file__).resolve().parent
 SECRET_TOKEN_MIN_LENGTH = 16
+MONGO_CLOCK_SKEW_MS = 1000
+"""Most that the clocks of two hosts may differ, `stores.mongo.CLOCK_SKEW_MS`."""
 MONGO_ADDRESS = "mongodb://... or mongodb+srv://..."
 
 Environment = Literal["development", "production"]
@@ -273,9 +275,9 @@ def _check_together(config: Config) -> None:
         raise ConfigError(f"MONGO_URI='': expected {MONGO_ADDRESS}, since {why}")
     if config.store == "embedded" and config.mongo_uri is not None:
         raise ConfigError("STORE='embedded': expected auto or mongodb, since MONGO_URI is set")
-    if config.mongo_settle_seconds * 1000 <= config.mongo_timeout_ms:
+    if config.mongo_settle_seconds * 1000 < config.mongo_timeout_ms + MONGO_CLOCK_SKEW_MS:
         shown = f"MONGO_SETTLE_SECONDS='{config.mongo_settle_seconds}'"
-        raise ConfigError(f"{shown}: expected more than MONGO_TIMEOUT_MS, which is {config.mongo_timeout_ms} ms")
+        raise ConfigError(f"{shown}: expected MONGO_TIMEOUT_MS, {config.mongo_timeout_ms} ms, and a second more")
     if config.is_production and len(config.secret_token or "") < SECRET_TOKEN_MIN_LENGTH:
         shown = "SECRET_TOKEN=(not shown)" if config.secret_token else "SECRET_TOKEN=''"
         raise ConfigError(f"{shown}: expected {SECRET_TOKEN_MIN_LENGTH} characters or more, since ENV=production")

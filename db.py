@@ -68,5 +68,6 @@ def open_redis(config: Config) -> redis.Redis | None:
         socket_connect_timeout=REDIS_CONNECT_SECONDS,
         socket_timeout=REDIS_ANSWER_SECONDS,
         health_check_interval=REDIS_HEALTH_CHECK_SECONDS,
-        retry=Retry(NoBackoff(), retries=1),
+        # a connection that went stale is made anew; a Redis that hangs is not waited for twice
+        retry=Retry(NoBackoff(), retries=1, supported_errors=(redis.exceptions.ConnectionError,)),
     )

@@ -270,7 +270,7 @@ class ColumnarCopy:
     def _seal_long_tail(self, project: _Project, project_key: str, epoch: int) -> int:
         """How many events the store has from the tail's position on; a tail too long for memory is sealed before.
 
-        Only what is settled can be sealed: under heavy load on MongoDB the events of the settle window alone may be more.
+        Only what is settled can be sealed; under heavy load on MongoDB the settle window alone may hold more.
         """
         longest, position = MAX_TAIL_RATIO * self._seal_events, project.tail.position
         stored = self._store.count(project_key, position)

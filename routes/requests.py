@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -74,7 +74,7 @@ def request_id() -> str:
     """The id of this request: the caller's own, if it sent a usable one, else a new one."""
     if "request_id" not in g:
         sent = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = sent if _request_id_pattern.fullmatch(sent) else secrets.token_hex(16)
+        g.request_id = sent if _request_id_pattern.fullmatch(sent) else os.urandom(16).hex()
     return cast(str, g.request_id)
 
 

@@ -11,7 +11,7 @@ from tests.servers import RedisServer, wait_until
 from tests.service import PATIENCE_SECONDS, Service
 
 AWAY_REPORTS = 5
-FIRST_SECONDS = 2.5
+FIRST_SECONDS = 1.9
 """Redis' own limits, and the report."""
 NEXT_SECONDS = 1.0
 ERRORS = 'apptracker_report_cache_total{outcome="error"}'
