@@ -90,9 +90,8 @@ def read_property(copy: ColumnarCopy, name: str) -> list[Any]:
     snapshot: Snapshot = copy.fetch_snapshot(PROJECT, epoch=0)
     parameters = Parameters()
     relation = build_events_sql(snapshot, parameters, [parse_property(name)])
-    rows = copy.query(
-        snapshot, f"SELECT p0_text, p0_number, p0_boolean, p0_other FROM ({relation}) ORDER BY event_id", parameters.values
-    )
+    kinds = "p0_text, p0_number, p0_boolean, p0_other"
+    rows = copy.query(snapshot, f"SELECT {kinds} FROM ({relation}) ORDER BY event_id", parameters.values)
     for row in rows:
         assert sum(value is not None for value in row) <= 1
     return [next((value for value in row if value is not None), None) for row in rows]
