@@ -1,7 +1,7 @@
 # `make run` and `make test` set up what they need; a second run finds it done.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types check setup clean
+.PHONY: help run demo test lint types check bench setup clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,10 @@ types: $(VENV)/.dev-stamp ## types (mypy)
 	@$(BIN)/mypy
 
 check: lint types test ## everything that CI checks
+
+bench: $(VENV)/.dev-stamp ## measure ingest and reports, on small sizes; bench/README.md tells more
+	@$(BIN)/python -m bench.ingest --seconds 2 --rounds 3
+	@$(BIN)/python -m bench.reports --events 200000 --rounds 3 --mongo --mongo-cache-gb 0.5
 
 setup: $(VENV)/.dev-stamp ## only install what `make run` and `make test` need
 

@@ -15,7 +15,7 @@ from flask import Flask
 import commands
 import db
 from columns.copy import ColumnarCopy
-from config import PROJECT_ROOT, Config
+from config import MONGO_CLOCK_SKEW_MS, PROJECT_ROOT, Config
 from routes import register_blueprints
 from services.cache import open_cache
 from services.context import Context
@@ -53,7 +53,10 @@ def open_context(config: Config, store: Store) -> Context:
         store=store,
         cache=open_cache(config, db.open_redis(config)),
         committer=GroupCommitter(
-            store, max_queued_events=config.ingest_queue_events, max_batch_events=config.max_batch_events
+            store,
+            max_queued_events=config.ingest_queue_events,
+            max_batch_events=config.max_batch_events,
+            max_wait_seconds=find_max_wait_seconds(config),
         ),
         copy=ColumnarCopy(
             store,
@@ -64,6 +67,15 @@ def open_context(config: Config, store: Store) -> Context:
             segment_events=config.segment_events,
         ),
     )
+
+
+def find_max_wait_seconds(config: Config) -> float | None:
+    """How long events may wait to be stored: with MongoDB what the settle window leaves beside a write's own limit, so
+    that one request that waited too long is refused alone, not with the bulk it would be in. Embedded: no limit."""
+    if not config.uses_mongodb:
+        return None
+    left_ms = config.mongo_settle_seconds * 1000 - config.mongo_timeout_ms - MONGO_CLOCK_SKEW_MS
+    return max(left_ms / 1000, 0.5)
 
 
 def close_app(app: Flask) -> None:

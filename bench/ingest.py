@@ -68,6 +68,8 @@ def list_figures(bench: Bench, samples: dict[str, list[float]]) -> list[Figure]:
             rate("mongodb, batches", "mongodb, batch", "events/s"),
             rate("raw insert_many", "raw insert_many", "events/s"),
             ratio("mongodb, batch", "raw insert_many", 0.9),
+            rate("raw insert_many, saturated", "raw insert_many, saturated", "events/s"),
+            ratio("mongodb, batch", "raw insert_many, saturated"),
             rate("mongodb, single events", "mongodb, single", "requests/s"),
             ratio("mongodb, single", "empty route", 0.6),
         ]

@@ -141,11 +141,14 @@ def add_mongo(stack: ExitStack, bench: Bench, folder: Path, events: Sequence[Fie
         return
     settings = {"mongo_uri": server.uri, "mongo_db_name": "service", "seal_events": NEVER}
     target = ServiceTarget(stack.enter_context(run_service(folder / "mongodb", **settings)))
-    writers = MongoWriters(server.uri, "raw", stored)
-    stack.callback(writers.close)
+    plain = MongoWriters(server.uri, "raw", stored, processes=1, threads=1)
+    stack.callback(plain.close)
+    saturating = MongoWriters(server.uri, "raw", stored)
+    stack.callback(saturating.close)
     bench.add_load("mongodb, single", target, events[:1])
     bench.add_load("mongodb, batch", target, events)
-    bench.runs["raw insert_many"] = partial(writers.run, bench.sizes.seconds)
+    bench.runs["raw insert_many"] = partial(plain.run, bench.sizes.seconds)
+    bench.runs["raw insert_many, saturated"] = partial(saturating.run, bench.sizes.seconds)
 
 
 def build_stored_events(events: Sequence[Fields]) -> list[Event]:

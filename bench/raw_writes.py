@@ -22,9 +22,9 @@ from stores.mongo import MongoStore
 from stores.mongo_events import encode_event
 from stores.sqlite import SQLiteStore
 
-MONGO_PROCESSES = 2
-MONGO_THREADS = 4
-"""A process; one bulk each under way, as from the service's two workers and a few clients. More was not faster."""
+SATURATING_PROCESSES = 2
+SATURATING_THREADS = 4
+"""In each, one bulk under way: both cores are busy. More was not faster."""
 
 
 class MongoWriters:
@@ -32,7 +32,7 @@ class MongoWriters:
 
     def __init__(
         self, uri: str, database: str, events: Sequence[Event], *,
-        processes: int = MONGO_PROCESSES, threads: int = MONGO_THREADS,
+        processes: int = SATURATING_PROCESSES, threads: int = SATURATING_THREADS,
     ) -> None:  # fmt: skip
         store = MongoStore(lambda: MongoClient(uri), database)
         store.ensure_ready()

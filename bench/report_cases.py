@@ -83,7 +83,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
                 count(DISTINCT session_id)
                 + (SELECT count(*) FROM gaps WHERE gap IS NULL OR gap > INTERVAL {GAP_MS} MILLISECOND)
             FROM valid""",
-            pick_overview, fetch_mongo_overview, lambda rows: [row[:5] for row in rows], "without sessions",
+            pick_overview, fetch_mongo_overview,
         ),
         Case(
             "top-events", "top-events", {},
@@ -209,6 +209,7 @@ def build_match(project_key: str, conditions: dict[str, Any] | None = None) -> d
 
 
 def fetch_mongo_overview(collection: Any, project_key: str, limit_ms: int) -> Rows:
+    """In four questions, each of which is faster by itself than all of them in one."""
     group = {"_id": MONGO_PERSON, "n": {"$sum": 1}, "first": {"$min": "$timestamp"}, "last": {"$max": "$timestamp"}}
     total = {
         "_id": None, "n": {"$sum": "$n"}, "users": {"$sum": {"$cond": [{"$eq": ["$_id", None]}, 0, 1]}},
@@ -216,7 +217,29 @@ def fetch_mongo_overview(collection: Any, project_key: str, limit_ms: int) -> Ro
     }  # fmt: skip
     (row,) = aggregate(collection, [build_match(project_key), {"$group": group}, {"$group": total}], limit_ms)
     names = collection.distinct("eventName", {"projectKey": project_key})
-    return [(row["n"], row["users"], len(names), to_ms(row["first"]), to_ms(row["last"]))]
+    sent = count_groups(collection, project_key, {"sessionId": {"$ne": None}}, "$sessionId", limit_ms)
+    formed = count_mongo_sessions(collection, project_key, limit_ms)
+    return [(row["n"], row["users"], len(names), to_ms(row["first"]), to_ms(row["last"]), sent + formed)]
+
+
+def count_groups(collection: Any, project_key: str, conditions: dict[str, Any], key: str, limit_ms: int) -> int:
+    """How many different values a field has."""
+    pipeline = [build_match(project_key, conditions), {"$group": {"_id": key}}, {"$count": "n"}]
+    return sum(row["n"] for row in aggregate(collection, pipeline, limit_ms))
+
+
+def count_mongo_sessions(collection: Any, project_key: str, limit_ms: int) -> int:
+    """Sessions of events without a sessionId: one begins where a person's last event is more than the gap ago."""
+    previous = {"$shift": {"output": "$timestamp", "by": -1}}
+    starts = {"$or": [{"$eq": ["$previous", None]}, {"$gt": [{"$subtract": ["$timestamp", "$previous"]}, GAP_MS]}]}
+    pipeline = [
+        build_match(project_key, {"sessionId": None}),
+        {"$project": {"_id": 0, "person": MONGO_PERSON, "timestamp": 1}},
+        {"$setWindowFields": {"partitionBy": "$person", "sortBy": {"timestamp": 1}, "output": {"previous": previous}}},
+        {"$match": {"$expr": starts}},
+        {"$count": "n"},
+    ]
+    return sum(row["n"] for row in aggregate(collection, pipeline, limit_ms))
 
 
 def fetch_mongo_top(

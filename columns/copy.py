@@ -31,6 +31,7 @@ from services.clock import fetch_now_ms
 from stores.base import Store
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 MAX_PROJECTS_IN_MEMORY = 200
@@ -49,6 +50,10 @@ class CopyBehind(Exception):
 
 class CopyChanged(Exception):
     """Files of a snapshot are gone, as after an erasure, or damaged: `mend` the copy and take a new snapshot."""
+
+
+class QueryTooLarge(Exception):
+    """A query needs more memory than the engine may take, with what runs beside it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ class ColumnarCopy:
         project = self._find(project_key)
         with project.lock:
             self._load_manifest(project, project_key, epoch)
+            self._audit_tail(project, project_key)
             stored = self._store.count(project_key, project.tail.position)
             return build_revision(project.manifest, project.tail.settled_count + stored)
 
@@ -121,6 +127,7 @@ class ColumnarCopy:
         project = self._find(project_key)
         with project.lock:
             self._load_manifest(project, project_key, epoch)
+            self._audit_tail(project, project_key)
             stored = self._seal_long_tail(project, project_key, epoch)
             if stored != len(project.tail.young):
                 project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
@@ -132,7 +139,7 @@ class ColumnarCopy:
             return project.snapshot
 
     def query(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Rows of a query over `relation.build_events_sql` of the same snapshot. Raises CopyChanged."""
+        """Rows of a query over `relation.build_events_sql` of the same snapshot. Raises CopyChanged, QueryTooLarge."""
         return list(self.stream(snapshot, sql, parameters))
 
     def stream(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -146,7 +153,7 @@ class ColumnarCopy:
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from rows
             except duckdb.Error as exc:
-                _check_files(snapshot.directory, {segment.file for segment in snapshot.segments}, exc)
+                _explain_error(exc, snapshot.directory, {segment.file for segment in snapshot.segments})
                 raise
 
     def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
@@ -176,12 +183,13 @@ class ColumnarCopy:
             if merged != manifest:
                 self._publish(directory, merged)
 
-    def audit(self, project_key: str) -> bool:
-        """Compare every segment with the store; False if one disagreed and is sealed anew on the next use."""
+    def audit(self, project_key: str, *, force: bool = True) -> bool:
+        """Compare every segment with the store (without `force`: those that are due, each once); False if one
+        disagreed and is sealed anew on the next use."""
         directory = self.directory / project_key
         with lock_copy(self._lock_path(project_key)):
             manifest = load_manifest(directory)
-            audited = self._sealer(project_key).audit(manifest, now_ms=self._clock(), force=True)
+            audited = self._sealer(project_key).audit(manifest, now_ms=self._clock(), force=force)
             if audited != manifest:
                 self._publish(directory, audited)
             return audited.position == manifest.position
@@ -253,6 +261,11 @@ class ColumnarCopy:
         project.snapshot = None
         project.tail.trim(project.manifest.position)
 
+    def _audit_tail(self, project: _Project, project_key: str) -> None:
+        if not project.tail.agrees_with(self._store, project_key, now_ms=self._clock()):
+            project.tail = Tail(start=project.manifest.position, position=project.manifest.position)
+            project.snapshot = None
+
     def _load_locked(self, directory: Path, epoch: int) -> Manifest:
         """The manifest in force, under the copy's lock; a damaged copy, or one of an older epoch, is deleted first."""
         manifest = load_manifest(directory)
@@ -307,14 +320,18 @@ class ColumnarCopy:
         try:
             return resolve_persons(self._engine, directory, manifest, tail.build_table())
         except duckdb.Error as exc:
-            _check_files(directory, manifest.files, exc)
+            _explain_error(exc, directory, manifest.files)
             raise
 
 
-def _check_files(directory: Path, names: set[str], error: Exception) -> None:
-    """Raise CopyChanged where one of the files explains the error of a query."""
+def _explain_error(error: duckdb.Error, directory: Path, names: set[str]) -> None:
+    """Raise CopyChanged where one of the files explains the error of a query, QueryTooLarge where memory does."""
+    import duckdb
+
     if not are_complete(directory, names):
         raise CopyChanged("a file of the columnar copy is gone or damaged") from error
+    if isinstance(error, duckdb.OutOfMemoryException):
+        raise QueryTooLarge("the report engine's memory is not enough") from error
 
 
 def build_revision(manifest: Manifest, tail_count: int) -> str:

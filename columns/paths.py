@@ -8,13 +8,13 @@ it refuses some JSON that clients do send (empty keys, integers beyond 64 bits).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from columns.manifest import PathStats
-from columns.properties import build_pointer
+from columns.manifest import PathStats, Segment
+from columns.properties import KINDS, build_pointer
 
 MAX_COLUMNS: Final = 100
 MIN_COLUMN_RATIO: Final = 0.001
@@ -27,6 +27,7 @@ KIND_OF_TYPE: Final = {str: "text", bool: "boolean", int: "number", float: "numb
 """Type of a decoded JSON value -> its kind (`columns.properties.KINDS`)."""
 
 COLUMN_KINDS: Final = frozenset({"text", "number", "boolean"})
+ANY_KIND: Final = tuple(sorted(KINDS))
 
 
 class PathCounter:
@@ -80,14 +81,21 @@ class PathCounter:
         return stats, self._is_complete
 
 
-def merge_stats(all_stats: Iterable[dict[str, PathStats]]) -> dict[str, PathStats]:
-    """Stats of the events of several segments together."""
+def merge_stats(segments: Sequence[Segment]) -> dict[str, PathStats]:
+    """Stats of the events of several segments together.
+
+    A path that a segment has not listed, though it does not list all, may be of any kind there.
+    """
     merged: dict[str, PathStats] = {}
-    for stats in all_stats:
-        for pointer, stat in stats.items():
+    for segment in segments:
+        for pointer, stat in segment.paths.items():
             old = merged.get(pointer)
             kinds = set(stat.kinds) | set(old.kinds if old else ())
             merged[pointer] = PathStats(stat.count + (old.count if old else 0), tuple(sorted(kinds)))
+    for segment in segments:
+        if not segment.has_all_paths:
+            for pointer in merged.keys() - segment.paths.keys():
+                merged[pointer] = PathStats(merged[pointer].count, ANY_KIND)
     return merged
 
 

@@ -89,9 +89,7 @@ class Sealer:
             return manifest
         old = manifest.segments[run[0] : run[1]]
         count = sum(segment.count for segment in old)
-        paths, has_all_paths = choose_columns(
-            merge_stats(segment.paths for segment in old), all(segment.has_all_paths for segment in old), count
-        )
+        paths, has_all_paths = choose_columns(merge_stats(old), all(segment.has_all_paths for segment in old), count)
         merged = Segment(
             file=build_file_name("segment", manifest.sequence + 1), start=old[0].start, stop=old[-1].stop, count=count,
             min_ms=None, max_ms=None, paths=paths, has_all_paths=has_all_paths, sealed_at_ms=now_ms,

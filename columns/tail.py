@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_CHUNKS = 16
+AUDIT_EVERY_MS = 60_000
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Tail:
     position: int = 0
     chunks: list[pa.Table] = field(default_factory=list)
     young: list[ArrivalRow] = field(default_factory=list)
+    audited_at_ms: int = 0
 
     @property
     def count(self) -> int:
@@ -60,6 +62,16 @@ class Tail:
         kept = [chunk.filter(pc.greater_equal(chunk["position"], start)) for chunk in self.chunks]
         self.chunks = [chunk for chunk in kept if chunk.num_rows]
         self.start = start
+
+    def agrees_with(self, store: Store, project_key: str, *, now_ms: int) -> bool:
+        """Whether the store has as many settled events as were kept; asked once in `AUDIT_EVERY_MS`, else True.
+
+        It has more after a write that surfaced later than the settle window allows for.
+        """
+        if self.position > self.start and now_ms - self.audited_at_ms < AUDIT_EVERY_MS:
+            return True
+        self.audited_at_ms = now_ms
+        return self.position == self.start or store.count(project_key, self.start, self.position) == self.settled_count
 
     def refresh(self, store: Store, project_key: str, stored: int, *, now_ms: int) -> None:
         """Read what arrived; `stored` is the number of events that the store has from `position` on.

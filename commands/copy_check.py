@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import md5
 from typing import NamedTuple
 
-from columns.copy import CopyChanged, Snapshot
+from columns.copy import CopyChanged, QueryTooLarge, Snapshot
 from services import clock
 from services.context import Context
 from services.projects import Project
@@ -50,6 +50,8 @@ def compare_with_store(context: Context, project: Project) -> Verdict:
             return Verdict(False, "a segment had another number of events than the store; it is made anew on next use")
         snapshot = context.copy.fetch_snapshot(project_key, epoch=project.data_epoch)
         copied = fetch_copy_digest(context, snapshot, settled)
+    except QueryTooLarge as exc:
+        return Verdict(False, f"cannot be compared: {exc}; raise REPORT_MEMORY_MB")
     except (CopyChanged, duckdb.Error, OSError) as exc:
         return Verdict(False, f"a file cannot be read; {REPAIR} ({str(exc).splitlines()[0]})")
     stored = fetch_store_digest(context, project_key, settled)

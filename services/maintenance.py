@@ -46,7 +46,7 @@ def run(context: Context, sealing: SealingProcess) -> None:
 
 
 def run_round(context: Context, sealing: SealingProcess, *, is_sweep: bool) -> None:
-    """Extend the copies that have enough to seal; on a sweep also remove what has expired."""
+    """Extend the copies that have enough to seal; on a sweep also audit copies and remove what has expired."""
     projects = list_projects(context)
     for project in projects:
         if context.copy.count_unsealed(project.project_key) >= context.config.seal_events:
@@ -54,7 +54,10 @@ def run_round(context: Context, sealing: SealingProcess, *, is_sweep: bool) -> N
             sealing.wait()
     if is_sweep:
         known = {project.project_key for project in projects}
-        for project_key in set(context.copy.list_copied_projects()) - known:
-            context.copy.forget(project_key)
+        for project_key in context.copy.list_copied_projects():
+            if project_key in known:
+                context.copy.audit(project_key, force=False)
+            else:
+                context.copy.forget(project_key)
         sweep_erased_projects(context)
         purge_rejections(context, clock.fetch_now_ms())

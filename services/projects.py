@@ -212,9 +212,10 @@ def erase_project(context: Context, project_key: str, *, now_ms: int) -> int:
 
 
 def _erase_belongings(context: Context, project_key: str) -> int:
-    erased_events = context.store.erase_events(project_key)
     for collection in COLLECTIONS_OF_A_PROJECT:
         context.store.delete_documents(collection, {"projectKey": project_key})
+    # last: it also empties the embedded store's log of all that was deleted
+    erased_events = context.store.erase_events(project_key)
     advance_data_epoch(context, project_key)
     context.copy.forget(project_key)
     return erased_events

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from statistics import fmean, median
@@ -31,6 +32,11 @@ class Journey:
     masks: list[int]
     positions: list[list[int]]
     """For each step, the indexes of the events that match it."""
+
+    @cached_property
+    def is_distinct(self) -> bool:
+        """Whether no event matches two steps."""
+        return all(mask & (mask - 1) == 0 for mask in self.masks)
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def follow_any(journey: Journey, entry: int, step_count: int, window_ms: int) ->
     """Times at which the first, second, ... step was filled: the entry, then each event in the window, fills the
     lowest-numbered unfilled step that it matches."""
     start_ms = journey.times[entry]
-    if all(mask & (mask - 1) == 0 for mask in journey.masks):
+    if journey.is_distinct:
         return _follow_any_distinct(journey, entry, start_ms + window_ms)
     unfilled, times = (1 << step_count) - 1, []
     first = bisect_left(journey.times, start_ms)

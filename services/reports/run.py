@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from columns.copy import CopyBehind, CopyChanged, Snapshot
+from columns.copy import CopyBehind, CopyChanged, QueryTooLarge, Snapshot
 from columns.properties import Property
 from services import clock, telemetry
 from services.context import Context
-from services.errors import Unavailable
+from services.errors import InvalidInput, Unavailable
 from services.fields import FieldParser
 from services.projects import Project
 from services.reports import conversion, funnel, overview, timeseries, top_events
@@ -27,6 +27,9 @@ from services.time_range import TimeRange
 RESULT_VERSION: Final = 1
 """Raised when a report's numbers or shape change, so that hosts of two versions do not share cache entries."""
 COPY_BEHIND_RETRY_SECONDS: Final = 5
+REPORT_TOO_LARGE_RETRY_SECONDS: Final = 10
+MAX_PROPERTIES: Final = 60
+"""Different properties in all filters of a request; each costs the engine memory, whatever events there are."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def parse_request(report: Report, fields: Mapping[str, Any], project: Project) -
     request, own = parse_report_request(fields, project, report.fields, report.required)
     parameters = report.parse(own)
     filters = (*request.filters, *report.list_filters(parameters))
+    if len({*(item.prop for item in filters), *report.list_properties(parameters)}) > MAX_PROPERTIES:
+        raise InvalidInput(f"a report reads at most {MAX_PROPERTIES} different properties", fields=["filters", "steps"])
     return replace(request, parameters=parameters, filters=filters)
 
 
@@ -129,6 +134,11 @@ def fetch_result(
             if is_last:
                 raise Unavailable("The project's events are being changed", code="copy_changed") from exc
             context.copy.mend(project.project_key)
+        except QueryTooLarge as exc:
+            raise Unavailable(
+                "The report needs more memory than there is now: narrow it, or raise REPORT_MEMORY_MB",
+                code="report_too_large", retry_after_seconds=REPORT_TOO_LARGE_RETRY_SECONDS,
+            ) from exc  # fmt: skip
     raise AssertionError("unreachable")
 
 

@@ -13,7 +13,19 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import close_app, create_app
-from tests.bad_input import BATCH, CASES, CONVERSION, FUNNEL, MAX_BODY_BYTES, NO_CREDENTIALS, OVERVIEW, ROOT, SQL, Case
+from tests.bad_input import (
+    BATCH,
+    CASES,
+    CONVERSION,
+    FUNNEL,
+    MAX_BODY_BYTES,
+    NO_CREDENTIALS,
+    OVERVIEW,
+    ROOT,
+    SERIES,
+    SQL,
+    Case,
+)  # fmt: skip
 from tests.cast import SECRET_TOKEN, Cast, Installation, assemble_cast, install
 from tests.conftest import build_config
 from tests.specification import check_answer
@@ -176,3 +188,19 @@ def test_a_time_that_is_none_is_a_warning(scene: Scene, timestamp: Any) -> None:
     answer = scene.installation.call("POST", BATCH, body, secret=scene.secret_of(ROOT))
     assert (answer.status_code, answer.json["accepted"]) == (200, 1), answer.text
     assert [warning["code"] for warning in answer.json["warnings"]] == ["invalid_timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "stop", "days"),
+    [
+        ("UTC", "9999-12-31T00:00:00Z", "9999-12-31T23:59:59Z", 1),
+        ("Asia/Tokyo", "0001-01-02", "0001-01-03", 2),
+        ("America/New_York", "1500-01-01", "1500-01-02", 2),
+        ("America/New_York", "2025-03-08", "2025-03-10", 3),
+        ("Pacific/Niue", "2025-01-06", "2025-01-06", 1),
+    ],
+)
+def test_the_ends_of_time_and_of_the_world_have_days(scene: Scene, zone: str, start: str, stop: str, days: int) -> None:
+    question = {"projectKey": scene.cast.own, "from": start, "to": stop, "tz": zone}
+    answer = scene.installation.call("POST", SERIES, question, secret=scene.secret_of(ROOT))
+    assert (answer.status_code, len(answer.json["series"])) == (200, days), answer.text

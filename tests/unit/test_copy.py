@@ -14,6 +14,7 @@ from columns.manifest import MANIFEST_NAME, Segment, load_manifest
 from columns.properties import Parameters, parse_property
 from columns.relation import build_events_sql
 from columns.sealer import find_merge_run
+from columns.tail import AUDIT_EVERY_MS
 from stores.base import ArrivalRow, Store
 
 PROJECT = "0123456789ab"
@@ -57,9 +58,8 @@ def store() -> ScriptedStore:
 
 
 def open_copy(store: ScriptedStore, directory: Path, **options: Any) -> ColumnarCopy:
-    return ColumnarCopy(
-        cast(Store, store), directory, memory_limit_bytes=100_000_000, threads=1, clock=lambda: 0, **options
-    )
+    settings = {"memory_limit_bytes": 100_000_000, "threads": 1, "clock": lambda: 0, **options}
+    return ColumnarCopy(cast(Store, store), directory, **settings)
 
 
 @pytest.fixture
@@ -183,6 +183,41 @@ def test_an_event_that_surfaced_in_a_sealed_range_is_found_by_the_audit(
     copy.seal(PROJECT, force=True)
     assert copy.audit(PROJECT) is True
     assert list_ids(copy) == ["a", "b", "late"]
+
+
+def test_an_event_that_surfaced_in_the_settled_tail_is_found_within_a_minute(
+    store: ScriptedStore, tmp_path: Path
+) -> None:
+    now_ms = [1_000_000]
+    copy = open_copy(store, tmp_path / "columns", clock=lambda: now_ms[0])
+    store.now = 100
+    store.arrive(10, "a")
+    store.arrive(20, "b")
+    assert list_ids(copy) == ["a", "b"]
+    before = copy.fetch_revision(PROJECT, epoch=0)
+    store.arrive(15, "late")
+    assert list_ids(copy) == ["a", "b"]
+    now_ms[0] += AUDIT_EVERY_MS
+    assert copy.fetch_revision(PROJECT, epoch=0) != before
+    assert list_ids(copy) == ["a", "b", "late"]
+    copy.close()
+
+
+def test_a_merged_segment_keeps_kinds_of_paths_that_a_segment_could_not_list(
+    store: ScriptedStore, copy: ColumnarCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("columns.paths.MAX_LISTED_PATHS", 1)
+    store.now = 100
+    store.arrive(1, "e1", metadata={"a": 1, "plan": 7})
+    store.arrive(2, "e2", metadata={"a": 1})
+    copy.seal(PROJECT, force=True)
+    store.now = 200
+    store.arrive(150, "e3", metadata={"plan": "free"})
+    copy.seal(PROJECT, force=True)
+    monkeypatch.setattr("columns.paths.MAX_LISTED_PATHS", 2000)
+    assert read_property(copy, "metadata.plan") == [7.0, None, "free"]
+    copy.merge(PROJECT, force=True)
+    assert read_property(copy, "metadata.plan") == [7.0, None, "free"]
 
 
 def test_a_newer_data_epoch_voids_the_copy(store: ScriptedStore, copy: ColumnarCopy) -> None:
