@@ -43,14 +43,10 @@ def list_figures(bench: Bench, samples: dict[str, list[float]]) -> list[Figure]:
 
     def rate(name: str, run: str, unit: str, goal: float | None = None) -> Figure:
         note = bench.describe(run) if run in bench.notes else ""
-        if goal is None:
-            return Figure(name, medians[run], unit, note=note)
         return at_least(name, medians[run], unit, goal, note)
 
     def ratio(part: str, whole: str, goal: float | None = None) -> Figure:
-        value = measure.compute_ratio(samples, part, whole)
-        name = f"{part} / {whole}"
-        return Figure(name, value, "") if goal is None else at_least(name, value, "", goal)
+        return at_least(f"{part} / {whole}", measure.compute_ratio(samples, part, whole), "", goal)
 
     figures = [
         rate("embedded, batches", "embedded, batch", "events/s", 80_000),

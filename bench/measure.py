@@ -32,13 +32,17 @@ class Figure:
     note: str = ""
 
 
-def at_least(name: str, value: float, unit: str, goal: float, note: str = "") -> Figure:
-    """A figure that should not be below the goal."""
+def at_least(name: str, value: float, unit: str, goal: float | None, note: str = "") -> Figure:
+    """A figure that should not be below the goal, where there is one."""
+    if goal is None:
+        return Figure(name, value, unit, note=note)
     return Figure(name, value, unit, f">= {goal:g}", value >= goal, note)
 
 
-def at_most(name: str, value: float, unit: str, goal: float, note: str = "") -> Figure:
-    """A figure that should not be above the goal."""
+def at_most(name: str, value: float, unit: str, goal: float | None, note: str = "") -> Figure:
+    """A figure that should not be above the goal, where there is one."""
+    if goal is None:
+        return Figure(name, value, unit, note=note)
     return Figure(name, value, unit, f"<= {goal:g}", value <= goal, note)
 
 

@@ -37,6 +37,9 @@ CACHED_CALLS = 300
 CACHE_SECONDS = 3_600
 MONGO_LIMIT_MS = 600_000
 FIRST_ANSWERS = 3
+GOAL_EVENTS = 10_000_000
+"""The goals of the two comparisons are for so many events: what a request costs besides hides in their time."""
+MOST_OF_DUCKDB, LEAST_OF_MONGODB = 1.3, 30.0
 
 Samples = dict[str, dict[str, list[float]]]
 """Case -> way of computing it -> seconds of each run."""
@@ -217,17 +220,18 @@ def measure_service(data_dir: Path, project_key: str, cases: Sequence[Case]) -> 
     ]
 
 
-def compare(found: Samples, name: str) -> Figure:
+def compare(found: Samples, name: str, *, events: int) -> Figure:
     """The service's time for a report as a multiple of bare DuckDB's."""
     medians = measure.compute_medians(found[name])
     times = f"{medians['service'] * 1e3:,.0f} ms, DuckDB {medians['bare'] * 1e3:,.0f} ms"
-    return at_most(f"{name} / bare DuckDB", measure.compute_ratio(found[name], "service", "bare"), "", 1.3, times)
+    goal = MOST_OF_DUCKDB if events >= GOAL_EVENTS else None
+    return at_most(f"{name} / bare DuckDB", measure.compute_ratio(found[name], "service", "bare"), "", goal, times)
 
 
-def compare_mongo(case: Case, service_seconds: float, mongo_seconds: Sequence[float]) -> Figure:
-    """MongoDB's time for a report as a multiple of the service's."""
-    seconds = median(mongo_seconds)
-    note = "given up" if math.isinf(seconds) else f"{seconds:.1f} s"
+def compare_mongo(case: Case, service_seconds: float, mongo_seconds: Sequence[float], *, events: int) -> Figure:
+    """MongoDB's time for a report as a multiple of the service's; of one that was given up, at least."""
+    seconds = min(median(mongo_seconds), MONGO_LIMIT_MS / 1e3)
+    note = "given up" if math.inf in mongo_seconds else f"{seconds:.2f} s"
     note += f" {case.mongo_note}" if case.mongo_note else ""
-    limited = MONGO_LIMIT_MS / 1e3 if math.isinf(seconds) else seconds
-    return at_least(f"MongoDB / {case.name}", limited / service_seconds, "", 30, note)
+    goal = LEAST_OF_MONGODB if events >= GOAL_EVENTS else None
+    return at_least(f"MongoDB / {case.name}", seconds / service_seconds, "", goal, note)

@@ -44,7 +44,7 @@ def main() -> None:
         project, filling = fill(context, options)
         bare = stack.enter_context(open_bare(context, project, folder))
         samples: dict[str, Samples] = {"reports": measure_reports(context, bare, project, cases, rounds=options.rounds)}
-        figures = [compare(samples["reports"], case.name) for case in cases]
+        figures = [compare(samples["reports"], case.name, events=bare.count) for case in cases]
         if options.mongo or options.mongo_uri:
             figures += run_mongo_part(stack, context, bare, project, cases, samples, folder, options)
         figures += measure_cached(stack, context, project, cases[0], folder)
@@ -81,7 +81,12 @@ def run_mongo_part(
         uri, options.mongo_database, bare, project.project_key, cases, rounds=options.mongo_rounds
     )
     samples["mongodb"] = {name: {"mongodb": values} for name, values in seconds.items()}
-    return [compare_mongo(case, median(samples["reports"][case.name]["service"]), seconds[case.name]) for case in cases]
+    return [
+        compare_mongo(
+            case, median(samples["reports"][case.name]["service"]), seconds[case.name], events=bare.count
+        )
+        for case in cases
+    ]
 
 
 def parse_options() -> argparse.Namespace:

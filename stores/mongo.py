@@ -39,12 +39,13 @@ EVENT_INDEXES = (
     (("projectKey", 1), ("receivedAt", 1)),
     (("projectKey", 1), ("eventName", 1), ("receivedAt", 1)),
 )
-DOCUMENT_INDEXES = {
-    "projects": ((("projectKey", 1),), True),
-    "api_keys": ((("projectKey", 1),), False),
-    "rejections": ((("projectKey", 1), ("receivedAt", -1), ("_id", 1)), False),
-}
-"""Fields, and whether unique. `_id` is unique without saying so."""
+DOCUMENT_INDEXES = (
+    ("projects", (("projectKey", 1),), True),
+    ("api_keys", (("projectKey", 1),), False),
+    ("rejections", (("projectKey", 1), ("receivedAt", -1), ("_id", 1)), False),
+    ("rejections", (("receivedAt", 1),), False),
+)
+"""Collection, fields, and whether unique. `_id` is unique without saying so. The last one serves `purge_documents`."""
 
 
 class MongoStore(MongoDocuments):
@@ -75,7 +76,7 @@ class MongoStore(MongoDocuments):
         with translated_errors():
             database = self._fetch_database()
             database["events"].create_indexes([IndexModel(list(fields)) for fields in EVENT_INDEXES])
-            for collection, (fields, is_unique) in DOCUMENT_INDEXES.items():
+            for collection, fields, is_unique in DOCUMENT_INDEXES:
                 database[collection].create_indexes([IndexModel(list(fields), unique=is_unique)])
             self._is_ready = True
 
