@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from bench.report_cases import Case, Rows, build_source
+from bench.mongo_reports import Rows
+from bench.report_cases import Case, build_source
 from columns.manifest import load_manifest
 
 

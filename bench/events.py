@@ -15,6 +15,7 @@ START_MS = 1_735_689_600_000
 DAYS = 120
 DAY_MS = 86_400_000
 END_MS = START_MS + DAYS * DAY_MS
+LAST_WEEK_MS = END_MS - 7 * DAY_MS
 SEED = 1
 SMALL_FIELDS = ("eventName", "timestamp", "anonymousId", "userId", "sessionId", "url", "metadata")
 

@@ -9,27 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from bench.events import DAY_MS, END_MS, FUNNEL
+from bench import mongo_reports
+from bench.events import END_MS, FUNNEL, LAST_WEEK_MS
+from bench.mongo_reports import GAP_MS, WINDOW_MS, MongoEvents, Rows
 from columns.properties import build_column_name
 from services import clock
 
 ZONE = "Europe/Berlin"
 SUMMER_TIME = "TIMESTAMP '2025-03-30 01:00:00'"
-WINDOW_SECONDS = 7 * 24 * 3600
-GAP_MS = 30 * 60_000
 CONVERTING = "purchase"
-LAST_WEEK_MS = END_MS - 7 * DAY_MS
 
-LAST_WEEK_IN_MONGO = {"timestamp": {"$gte": clock.from_ms(LAST_WEEK_MS), "$lt": clock.from_ms(END_MS)}}
-
-Rows = list[tuple[Any, ...]]
 SIMPLE_PERSON = "coalesce(user_id, anonymous_id)"
-MONGO_PERSON = {"$ifNull": ["$userId", "$anonymousId"]}
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,8 @@ class Case:
     sql: str
     """Over a relation `events` with the column `person`."""
     pick: Callable[[dict[str, Any]], Rows]
-    fetch_from_mongo: Callable[[Any, str, int], Rows]
-    """Of a collection, a projectKey and a limit in ms: what `simplify` gives of the rows of `sql`."""
+    fetch_from_mongo: Callable[[MongoEvents], Rows]
+    """What `simplify` gives of the rows of `sql`."""
     simplify: Callable[[Rows], Rows] = lambda rows: rows
     mongo_note: str = ""
     """What MongoDB is spared."""
@@ -83,18 +78,18 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
                 count(DISTINCT session_id)
                 + (SELECT count(*) FROM gaps WHERE gap IS NULL OR gap > INTERVAL {GAP_MS} MILLISECOND)
             FROM valid""",
-            pick_overview, fetch_mongo_overview,
+            pick_overview, mongo_reports.fetch_overview,
         ),
         Case(
             "top-events", "top-events", {},
             build_top_sql(""),
-            pick_top, partial(fetch_mongo_top, conditions={}),
+            pick_top, partial(mongo_reports.fetch_top, conditions={}),
         ),
         Case(
             "top-events, filter on metadata", "top-events",
             {"filters": [{"property": f"metadata.{filter_key}", "operator": "eq", "value": filter_value}]},
             build_top_sql(f"AND {filter_column} = {quote(filter_value)}"),
-            pick_top, partial(fetch_mongo_top, conditions={f"metadata.{filter_key}": filter_value}),
+            pick_top, partial(mongo_reports.fetch_top, conditions={f"metadata.{filter_key}": filter_value}),
         ),
         Case(
             "top-events, last 7 days", "top-events",
@@ -102,13 +97,13 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
             build_top_sql(
                 f"AND occurred_at >= make_timestamp_ms({LAST_WEEK_MS}) AND occurred_at < make_timestamp_ms({END_MS})"
             ),
-            pick_top, partial(fetch_mongo_top, conditions=LAST_WEEK_IN_MONGO, hint="projectKey_1_timestamp_1"),
+            pick_top, partial(mongo_reports.fetch_top, conditions=mongo_reports.LAST_WEEK),
         ),
         Case(
             "events-timeseries by day", "events-timeseries", {},
             "SELECT epoch_ms(date_trunc('day', occurred_at)) AS day, count(*), count(DISTINCT person) FROM events"
             " WHERE occurred_at IS NOT NULL GROUP BY day ORDER BY day",
-            pick_series, partial(fetch_mongo_series, zone="UTC"),
+            pick_series, partial(mongo_reports.fetch_series, zone="UTC"),
         ),
         Case(
             f"events-timeseries by day, {ZONE}", "events-timeseries", {"tz": ZONE},
@@ -121,19 +116,20 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
                     count(*) AS events, count(DISTINCT person) AS users
                 FROM events WHERE occurred_at IS NOT NULL GROUP BY 1
             ) ORDER BY 1""",
-            pick_series, partial(fetch_mongo_series, zone=ZONE),
+            pick_series, partial(mongo_reports.fetch_series, zone=ZONE),
         ),
         Case(
-            "funnel of 4 steps", "funnel", {"steps": list(FUNNEL), "windowSeconds": WINDOW_SECONDS},
+            "funnel of 4 steps", "funnel", {"steps": list(FUNNEL), "windowSeconds": WINDOW_MS // 1000},
             build_funnel_sql(FUNNEL),
-            pick_funnel, fetch_mongo_funnel,
+            pick_funnel, mongo_reports.fetch_funnel,
             lambda rows: [(row[0], *row[1::3]) for row in rows], "without waiting times",
         ),
         Case(
             "conversion", "conversion", {"eventName": CONVERTING},
             f"SELECT count(DISTINCT person) FILTER (event_name = '{CONVERTING}'), count(DISTINCT person) FROM events"
             " WHERE occurred_at IS NOT NULL",
-            lambda answer: [(answer["convertedUsers"], answer["totalUsers"])], fetch_mongo_conversion,
+            lambda answer: [(answer["convertedUsers"], answer["totalUsers"])],
+            partial(mongo_reports.fetch_conversion, event_name=CONVERTING),
         ),
     ]  # fmt: skip
 
@@ -157,7 +153,7 @@ def build_funnel_sql(steps: tuple[str, ...]) -> str:
     for number, step in enumerate(steps[1:], start=2):
         matching = f"SELECT person, occurred_at FROM relevant WHERE event_name = {quote(step)}"
         relations.append(
-            f"reach_{number} AS (SELECT r.*, CASE WHEN s.occurred_at <= r.t1 + INTERVAL {WINDOW_SECONDS} SECOND"
+            f"reach_{number} AS (SELECT r.*, CASE WHEN s.occurred_at <= r.t1 + INTERVAL {WINDOW_MS // 1000} SECOND"
             f" THEN s.occurred_at END AS t{number} FROM reach_{number - 1} r ASOF LEFT JOIN ({matching}) s"
             f" ON r.person = s.person AND r.t{number - 1} <= s.occurred_at)"
         )
@@ -195,126 +191,3 @@ def pick_funnel(answer: dict[str, Any]) -> Rows:
     for step in others:
         row += [step["users"], step["medianSecondsFromPrevious"] * 1000, step["meanSecondsFromPrevious"] * 1000]
     return [tuple(row)]
-
-
-def aggregate(collection: Any, pipeline: list[dict[str, Any]], limit_ms: int, hint: Any = None) -> list[dict[str, Any]]:
-    """The database holds hardly anything but the project: reading it in the order of the file is the fastest way."""
-    return list(
-        collection.aggregate(pipeline, allowDiskUse=True, maxTimeMS=limit_ms, hint=hint or {"$natural": 1})
-    )
-
-
-def build_match(project_key: str, conditions: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"$match": {"projectKey": project_key, "timestamp": {"$ne": None}, **(conditions or {})}}
-
-
-def fetch_mongo_overview(collection: Any, project_key: str, limit_ms: int) -> Rows:
-    """In four questions, each of which is faster by itself than all of them in one."""
-    group = {"_id": MONGO_PERSON, "n": {"$sum": 1}, "first": {"$min": "$timestamp"}, "last": {"$max": "$timestamp"}}
-    total = {
-        "_id": None, "n": {"$sum": "$n"}, "users": {"$sum": {"$cond": [{"$eq": ["$_id", None]}, 0, 1]}},
-        "first": {"$min": "$first"}, "last": {"$max": "$last"},
-    }  # fmt: skip
-    (row,) = aggregate(collection, [build_match(project_key), {"$group": group}, {"$group": total}], limit_ms)
-    names = collection.distinct("eventName", {"projectKey": project_key})
-    sent = count_groups(collection, project_key, {"sessionId": {"$ne": None}}, "$sessionId", limit_ms)
-    formed = count_mongo_sessions(collection, project_key, limit_ms)
-    return [(row["n"], row["users"], len(names), to_ms(row["first"]), to_ms(row["last"]), sent + formed)]
-
-
-def count_groups(collection: Any, project_key: str, conditions: dict[str, Any], key: str, limit_ms: int) -> int:
-    """How many different values a field has."""
-    pipeline = [build_match(project_key, conditions), {"$group": {"_id": key}}, {"$count": "n"}]
-    return sum(row["n"] for row in aggregate(collection, pipeline, limit_ms))
-
-
-def count_mongo_sessions(collection: Any, project_key: str, limit_ms: int) -> int:
-    """Sessions of events without a sessionId: one begins where a person's last event is more than the gap ago."""
-    previous = {"$shift": {"output": "$timestamp", "by": -1}}
-    starts = {"$or": [{"$eq": ["$previous", None]}, {"$gt": [{"$subtract": ["$timestamp", "$previous"]}, GAP_MS]}]}
-    pipeline = [
-        build_match(project_key, {"sessionId": None}),
-        {"$project": {"_id": 0, "person": MONGO_PERSON, "timestamp": 1}},
-        {"$setWindowFields": {"partitionBy": "$person", "sortBy": {"timestamp": 1}, "output": {"previous": previous}}},
-        {"$match": {"$expr": starts}},
-        {"$count": "n"},
-    ]
-    return sum(row["n"] for row in aggregate(collection, pipeline, limit_ms))
-
-
-def fetch_mongo_top(
-    collection: Any, project_key: str, limit_ms: int, conditions: dict[str, Any], hint: str | None = None
-) -> Rows:
-    pipeline = [
-        build_match(project_key, conditions),
-        {"$group": {"_id": {"name": "$eventName", "person": MONGO_PERSON}, "n": {"$sum": 1}}},
-        {"$group": {"_id": "$_id.name", "n": {"$sum": "$n"}, "users": {"$sum": 1}}},
-        {"$sort": {"n": -1, "_id": 1}},
-        {"$limit": 10},
-    ]
-    return [(row["_id"], row["n"], row["users"]) for row in aggregate(collection, pipeline, limit_ms, hint)]
-
-
-def fetch_mongo_series(collection: Any, project_key: str, limit_ms: int, zone: str) -> Rows:
-    day = {"$dateTrunc": {"date": "$timestamp", "unit": "day", "timezone": zone}}
-    pipeline = [
-        build_match(project_key),
-        {"$group": {"_id": {"day": day, "person": MONGO_PERSON}, "n": {"$sum": 1}}},
-        {"$group": {"_id": "$_id.day", "n": {"$sum": "$n"}, "users": {"$sum": 1}}},
-        {"$sort": {"_id": 1}},
-    ]
-    return [(to_ms(row["_id"]), row["n"], row["users"]) for row in aggregate(collection, pipeline, limit_ms)]
-
-
-def fetch_mongo_conversion(collection: Any, project_key: str, limit_ms: int) -> Rows:
-    converted = {"$max": {"$cond": [{"$eq": ["$eventName", CONVERTING]}, 1, 0]}}
-    pipeline = [
-        build_match(project_key),
-        {"$group": {"_id": MONGO_PERSON, "converted": converted}},
-        {"$group": {"_id": None, "converted": {"$sum": "$converted"}, "users": {"$sum": 1}}},
-    ]
-    (row,) = aggregate(collection, pipeline, limit_ms)
-    return [(row["converted"], row["users"])]
-
-
-def fetch_mongo_funnel(collection: Any, project_key: str, limit_ms: int) -> Rows:
-    """Users by step: each person's times of each step, then for every entry the earliest of the next, and so on."""
-    times = {
-        f"t{number}": {"$push": {"$cond": [{"$eq": ["$eventName", step]}, "$timestamp", "$$REMOVE"]}}
-        for number, step in enumerate(FUNNEL)
-    }
-    # how many steps an entry `$$entry` reached, from the last step backwards: 1 + (next is there ? 1 + ... : 0)
-    reached: Any = 0
-    for number in range(len(FUNNEL) - 1, 0, -1):
-        before = "$$entry" if number == 1 else f"$$at{number - 1}"
-        following = {
-            "$min": {
-                "$filter": {
-                    "input": f"$t{number}", "as": "time",
-                    "cond": {"$and": [
-                        {"$gte": ["$$time", before]},
-                        {"$lte": ["$$time", {"$add": ["$$entry", WINDOW_SECONDS * 1000]}]},
-                    ]},
-                }
-            }
-        }  # fmt: skip
-        found = {"$cond": [{"$eq": [f"$$at{number}", None]}, 0, {"$add": [1, reached]}]}
-        reached = {"$let": {"vars": {f"at{number}": following}, "in": found}}
-    best = {"$max": {"$map": {"input": "$t0", "as": "entry", "in": {"$add": [1, reached]}}}}
-    counts = {
-        f"s{number}": {"$sum": {"$cond": [{"$gte": ["$reached", number + 1]}, 1, 0]}} for number in range(len(FUNNEL))
-    }
-    pipeline = [
-        build_match(project_key, {"eventName": {"$in": list(FUNNEL)}}),
-        {"$group": {"_id": MONGO_PERSON, **times}},
-        {"$match": {"t0": {"$ne": []}}},
-        {"$project": {"reached": best}},
-        {"$group": {"_id": None, **counts}},
-    ]
-    (row,) = aggregate(collection, pipeline, limit_ms)
-    return [tuple(row[f"s{number}"] for number in range(len(FUNNEL)))]
-
-
-def to_ms(moment: datetime) -> int:
-    """Milliseconds of a datetime from MongoDB, which is UTC and without a zone."""
-    return (moment.replace(tzinfo=UTC) - clock.EPOCH) // timedelta(milliseconds=1)

@@ -21,7 +21,8 @@ from bench import measure
 from bench.bare_duckdb import BareDuckDB
 from bench.events import generate_batches
 from bench.measure import Figure, at_least, at_most
-from bench.report_cases import SIMPLE_PERSON, Case, Rows
+from bench.mongo_reports import MongoEvents, Rows
+from bench.report_cases import SIMPLE_PERSON, Case
 from bench.servers import measure_first_answer, run_redis, run_service
 from config import Config
 from db import open_redis, open_store
@@ -171,8 +172,9 @@ def load_mongo(uri: str, database: str, store: Store, project_key: str) -> float
 
 
 def measure_mongo(
-    uri: str, database: str, bare: BareDuckDB, project_key: str, cases: Sequence[Case], *, rounds: int
-) -> dict[str, list[float]]:
+    uri: str, database: str, bare: BareDuckDB, project_key: str, cases: Sequence[Case], *,
+    rounds: int, is_natural: bool,
+) -> dict[str, list[float]]:  # fmt: skip
     """Case -> seconds of the aggregation; infinite where it was given up after `MONGO_LIMIT_MS`.
 
     Its rows must be those of DuckDB with the same simple persons.
@@ -180,6 +182,7 @@ def measure_mongo(
     found: dict[str, list[float]] = {}
     with MongoClient[dict[str, Any]](uri) as client:
         collection = client[database]["events"]
+        events = MongoEvents(collection, project_key, MONGO_LIMIT_MS, is_natural)
         stored = collection.count_documents({"projectKey": project_key})
         if stored != bare.count:
             raise AssertionError(f"MongoDB has {stored} events, the files {bare.count}")
@@ -189,7 +192,7 @@ def measure_mongo(
             for _ in range(rounds):
                 started = time.perf_counter()
                 try:
-                    rows = case.fetch_from_mongo(collection, project_key, MONGO_LIMIT_MS)
+                    rows = case.fetch_from_mongo(events)
                 except ExecutionTimeout:
                     seconds.append(math.inf)
                     break

@@ -78,8 +78,9 @@ def run_mongo_part(
         uri = server.uri
         load_mongo(uri, options.mongo_database, context.store, project.project_key)
     seconds = measure_mongo(
-        uri, options.mongo_database, bare, project.project_key, cases, rounds=options.mongo_rounds
-    )
+        uri, options.mongo_database, bare, project.project_key, cases,
+        rounds=options.mongo_rounds, is_natural=options.mongo_natural,
+    )  # fmt: skip
     samples["mongodb"] = {name: {"mongodb": values} for name, values in seconds.items()}
     return [
         compare_mongo(
@@ -95,6 +96,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each report (5)")
     parser.add_argument("--mongo", action="store_true", help="also load a MongoDB and compare with its aggregations")
     parser.add_argument("--mongo-cache-gb", type=float, default=2.5, help="cache of that MongoDB (2.5)")
+    parser.add_argument("--mongo-natural", action="store_true", help="have it read the whole collection in file order")
     parser.add_argument("--mongo-rounds", type=int, default=1, help="runs of each aggregation (1)")
     parser.add_argument("--filter", default="device=iphone", help="a key of the metadata and a value (device=iphone)")
     parser.add_argument("--data", type=Path, help="DATA_DIR of an embedded store that has events, to be read only")

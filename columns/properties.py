@@ -78,10 +78,10 @@ def parse_property(name: str) -> Property:
     if name in COLUMNS:
         return Property(name, column=COLUMNS[name])
     if not name.startswith(METADATA_PREFIX):
-        raise ValueError(f"property {name!r} is unknown: expected one of {', '.join(COLUMNS)} or metadata.<path>")
+        raise ValueError(f"property {name[:100]!r} is unknown: expected one of {', '.join(COLUMNS)} or metadata.<path>")
     keys = tuple(split_path(name[len(METADATA_PREFIX) :]))
     if len(keys) > MAX_PATH_KEYS:
-        raise ValueError(f"property {name!r} has more than {MAX_PATH_KEYS} keys")
+        raise ValueError(f"property {name[:100]!r} has more than {MAX_PATH_KEYS} keys")
     return Property(name, keys=keys)
 
 
@@ -92,7 +92,7 @@ def split_path(path: str) -> list[str]:
         if character == "\\":
             escaped = next(characters, None)
             if escaped is None:
-                raise ValueError(f"property path {path!r} ends in a backslash: write \\\\ for a backslash in a key")
+                raise ValueError(f"property path {path[:100]!r} ends in a backslash: write \\\\ for a backslash in a key")
             key += escaped
         elif character == ".":
             keys.append(key)
