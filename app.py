@@ -10,7 +10,8 @@ import os
 import sys
 from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
 
 import commands
 import db
@@ -25,6 +26,13 @@ from stores.base import Store, StoreUnavailable
 _logger = logging.getLogger("apptracker.app")
 
 
+class NoSessions(SessionInterface):
+    """No cookies: who asks is in the headers of each request. Saves building a signer for each."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self.make_null_session(app)
+
+
 def create_app(config: Config | None = None, *, store: Store | None = None) -> Flask:
     """The service over `store`, by default the one that the settings name.
 
@@ -35,6 +43,7 @@ def create_app(config: Config | None = None, *, store: Store | None = None) -> F
     config.data_dir.mkdir(parents=True, exist_ok=True)
     app = Flask("apptracker", root_path=str(PROJECT_ROOT), static_folder=None)
     app.config["SECRET_KEY"] = config.secret_key
+    app.session_interface = NoSessions()
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
     register_blueprints(app)

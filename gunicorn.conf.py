@@ -6,6 +6,7 @@ worker, after the fork.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -90,6 +91,10 @@ def post_worker_init(worker: Any) -> None:
     # stop takes none, and ends as fast where nothing is being answered.
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, worker.handle_exit)
+    # What was loaded stays: the collector need not look through it again, nor after every few requests.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     maintenance.start(worker.wsgi.extensions["apptracker"])
 
 

@@ -92,7 +92,7 @@ def split_path(path: str) -> list[str]:
         if character == "\\":
             escaped = next(characters, None)
             if escaped is None:
-                raise ValueError(f"property path {path[:100]!r} ends in a backslash: write \\\\ for a backslash in a key")
+                raise ValueError(f"property path {path[:100]!r} ends in a backslash: write \\\\ for one in a key")
             key += escaped
         elif character == ".":
             keys.append(key)

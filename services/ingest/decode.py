@@ -65,7 +65,7 @@ def decode_json_batch(
         raise InvalidInput("events must hold at least one event", code="invalid_body", fields=["events"])
     if len(envelope.events) > max_events:
         raise build_too_many_events(max_events)
-    context = bytes(envelope.context)
+    context = b"" if envelope.context == msgspec.Raw(b"null") else bytes(envelope.context)
     if len(body) + len(context) * (len(envelope.events) - 1) > max_bytes:
         message = f"The events, each with the context it inherits, are larger than {max_bytes} bytes"
         raise TooLarge(message, code="body_too_large", fields=["context"])
@@ -73,7 +73,7 @@ def decode_json_batch(
         events=envelope.events,
         project_key=_read_project_key(envelope.project_key, project_key),
         sent_at=_read_sent_at(envelope.sent_at, sent_at),
-        context=None if context == b"null" else context,
+        context=context or None,
     )
 
 

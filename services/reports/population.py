@@ -87,18 +87,19 @@ def build_session_count_sql(population: Population) -> str:
     """
     gap = population.bind(SESSION_GAP)
     slot_ms = SESSION_GAP // clock.MILLISECOND
+    events = population.build_unfiltered_sql()  # read twice: as a common table expression it would be kept in memory
     return f"""(
-        WITH ranged AS ({population.build_unfiltered_sql()}),
-        slots AS (
+        WITH slots AS (
             SELECT person, floor(epoch_ms(occurred_at) / {slot_ms}) AS slot, min(occurred_at) AS first_at,
                 max(occurred_at) AS last_at, bool_or(passes) AS passes
-            FROM ranged WHERE session_id IS NULL AND person IS NOT NULL GROUP BY ALL
+            FROM ({events}) WHERE session_id IS NULL AND person IS NOT NULL GROUP BY ALL
         ),
         starts AS (
             SELECT person, slot, passes, coalesce(first_at - lag(last_at) OVER person_slots > {gap}, true) AS starts
             FROM slots WINDOW person_slots AS (PARTITION BY person ORDER BY slot)
         )
-        SELECT (SELECT count(DISTINCT session_id) FROM ranged WHERE passes) + {build_formed_count_sql(population)})"""
+        SELECT (SELECT count(DISTINCT session_id) FROM ({events}) WHERE passes)
+            + {build_formed_count_sql(population)})"""
 
 
 def build_formed_count_sql(population: Population) -> str:

@@ -223,3 +223,8 @@ def test_any_text_is_cut_or_refused(body: str) -> None:
             decode_json(text)
         except AppTrackerError as error:
             assert error.code in ("invalid_json", "invalid_body", "too_many_events")
+
+
+def test_a_batch_without_a_context_may_be_as_large_as_the_body() -> None:
+    body = b'{"events": [{"eventName":"a"},{"eventName":"b"},{"eventName":"c"}]}'
+    assert len(decode_json_batch(body, max_events=10, max_bytes=len(body)).events) == 3
