@@ -108,12 +108,11 @@ class SQLiteStore(SQLiteDocuments):
             return _fetch_integer(connection, COUNT_EVENTS, bounds)
 
     def erase_events(self, project_key: str) -> int:
-        """In small transactions, so that ingest goes on between them. Erased bytes are overwritten."""
+        """In small transactions, so that ingest goes on between them. Erased bytes are overwritten, also those of
+        documents that were deleted before."""
         number = self._fetch_project_number(project_key)
-        if number is None:
-            return 0
         erased = 0
-        while True:
+        while number is not None:
             with self._file.write() as connection:
                 cursor = connection.execute(
                     "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE project = ? ORDER BY id LIMIT ?)",
