@@ -81,22 +81,15 @@ class Population:
 
 
 def build_session_count_sql(population: Population) -> str:
-    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters.
-
-    Events of a person in one slot as long as the gap are always in one session, so slots are sorted rather than events.
-    """
+    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters."""
     gap = population.bind(SESSION_GAP)
-    slot_ms = SESSION_GAP // clock.MILLISECOND
     events = population.build_unfiltered_sql()  # read twice: as a common table expression it would be kept in memory
     return f"""(
-        WITH slots AS (
-            SELECT person, floor(epoch_ms(occurred_at) / {slot_ms}) AS slot, min(occurred_at) AS first_at,
-                max(occurred_at) AS last_at, bool_or(passes) AS passes
-            FROM ({events}) WHERE session_id IS NULL AND person IS NOT NULL GROUP BY ALL
-        ),
-        starts AS (
-            SELECT person, slot, passes, coalesce(first_at - lag(last_at) OVER person_slots > {gap}, true) AS starts
-            FROM slots WINDOW person_slots AS (PARTITION BY person ORDER BY slot)
+        WITH starts AS (
+            SELECT person, occurred_at, passes,
+                coalesce(occurred_at - lag(occurred_at) OVER person_events > {gap}, true) AS starts
+            FROM ({events}) WHERE session_id IS NULL AND person IS NOT NULL
+            WINDOW person_events AS (PARTITION BY person ORDER BY occurred_at)
         )
         SELECT (SELECT count(DISTINCT session_id) FROM ({events}) WHERE passes)
             + {build_formed_count_sql(population)})"""
@@ -109,6 +102,7 @@ def build_formed_count_sql(population: Population) -> str:
     return """(
         SELECT count(*) FROM (
             SELECT DISTINCT person, number FROM (
-                SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY slot) AS number FROM starts
+                SELECT person, passes, sum(starts::INT) OVER (PARTITION BY person ORDER BY occurred_at) AS number
+                FROM starts
             ) WHERE passes
         ))"""
