@@ -15,12 +15,12 @@ from flask.sessions import NullSession, SessionInterface
 
 import commands
 import db
-from columns.copy import ColumnarCopy
 from config import MONGO_CLOCK_SKEW_MS, PROJECT_ROOT, Config
 from routes import register_blueprints
 from services.cache import open_cache
 from services.context import Context
 from services.ingest.commit import GroupCommitter
+from services.sealing import open_copy
 from stores.base import Store, StoreUnavailable
 
 _logger = logging.getLogger("apptracker.app")
@@ -67,14 +67,7 @@ def open_context(config: Config, store: Store) -> Context:
             max_batch_events=config.max_batch_events,
             max_wait_seconds=find_max_wait_seconds(config),
         ),
-        copy=ColumnarCopy(
-            store,
-            config.data_dir / "columns",
-            memory_limit_bytes=config.report_memory_mb * 1024 * 1024 // config.workers,
-            threads=config.report_threads,
-            seal_events=config.seal_events,
-            segment_events=config.segment_events,
-        ),
+        copy=open_copy(config, store),
     )
 
 

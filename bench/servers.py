@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from config import PROJECT_ROOT, Config
 from tests.servers import MongoServer, ProgramMissing, RedisServer, wait_until
@@ -33,36 +33,36 @@ class LargeMongoServer(MongoServer):
         return command
 
 
+ServerT = TypeVar("ServerT", MongoServer, RedisServer)
+
+
 @contextmanager
-def run_mongo(directory: Path, *, cache_gb: float) -> Iterator[MongoServer | None]:
-    """A mongod of its own, journaled; None where the program is missing."""
-    server = LargeMongoServer(directory, cache_gb=cache_gb)
+def run_server(server: ServerT, name: str) -> Iterator[ServerT | None]:
+    """The server, started, until the block ends; None, with a word about it, where its program is missing."""
     try:
         server.start()
     except ProgramMissing as exc:
-        print(f"Without MongoDB: {exc}")
+        print(f"Without {name}: {exc}")
         yield None
         return
     try:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def run_mongo(directory: Path, *, cache_gb: float) -> Iterator[MongoServer | None]:
+    """A mongod of its own, journaled; None where the program is missing."""
+    with run_server(LargeMongoServer(directory, cache_gb=cache_gb), "MongoDB") as server:
+        yield server
 
 
 @contextmanager
 def run_redis(directory: Path) -> Iterator[RedisServer | None]:
     """A redis-server of its own; None where the program is missing."""
-    server = RedisServer(directory)
-    try:
-        server.start()
-    except ProgramMissing as exc:
-        print(f"Without Redis: {exc}")
-        yield None
-        return
-    try:
+    with run_server(RedisServer(directory), "Redis") as server:
         yield server
-    finally:
-        server.kill()
 
 
 @contextmanager

@@ -131,10 +131,7 @@ def _is_complete(path: Path) -> bool:
 def write_durably(path: Path, content: bytes) -> None:
     """Write beside, fsync, rename, fsync the folder: after a crash the old or the new file is there, whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    beside.write_bytes(content)
     publish_file(beside, path)
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from columns.copy import ColumnarCopy
 from config import Config
+from db import open_store
 from services.logs import configure_for
+from stores.base import Store
 
 NICENESS = 10
 
@@ -47,12 +49,10 @@ class SealingProcess:
             process.wait()
 
 
-def open_copy(config: Config) -> ColumnarCopy:
-    """The copy of the settings' store on this host, with the memory that one worker has for reports."""
-    from db import open_store
-
+def open_copy(config: Config, store: Store) -> ColumnarCopy:
+    """The copies of a store on this host, with the memory and threads that one worker has for reports."""
     return ColumnarCopy(
-        open_store(config),
+        store,
         config.data_dir / "columns",
         memory_limit_bytes=config.report_memory_mb * 1024 * 1024 // config.workers,
         threads=config.report_threads,
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
     os.nice(NICENESS)
     config = Config.load_or_exit()
     configure_for(config)
-    open_copy(config).seal(project_key, epoch=int(epoch), wait=False)
+    open_copy(config, open_store(config)).seal(project_key, epoch=int(epoch), wait=False)
 
 
 if __name__ == "__main__":

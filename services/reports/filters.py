@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from columns.properties import Parameters, Property, parse_property
+from columns.properties import JSON_TYPES, Parameters, Property, parse_property
 from services.errors import InvalidInput
 
 Scalar = str | float | bool
@@ -148,15 +148,15 @@ def _build_contains(condition: Filter, name: str, parameters: Parameters) -> str
 
 def _build_in_list(value: Scalar, column: str, parameters: Parameters) -> str:
     """Whether a JSON list has the value as an element."""
-    placeholder = parameters.bind(value)
+    placeholder, kind = parameters.bind(value), find_kind(value)
     same = {
-        "text": f"json_type(element) = 'VARCHAR' AND json_extract_string(element, '$') = {placeholder}",
-        "number": "json_type(element) IN ('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
-        f" AND TRY_CAST(element AS DOUBLE) = {placeholder}",
-        "boolean": f"json_type(element) = 'BOOLEAN' AND TRY_CAST(element AS BOOLEAN) = {placeholder}",
-    }[find_kind(value)]
+        "text": f"json_extract_string(element, '$') = {placeholder}",
+        "number": f"TRY_CAST(element AS DOUBLE) = {placeholder}",
+        "boolean": f"TRY_CAST(element AS BOOLEAN) = {placeholder}",
+    }[kind]
+    is_kind = f"json_type(element) IN ({JSON_TYPES[kind]})"
     elements = f"CASE WHEN json_type({column}) = 'ARRAY' THEN json_extract({column}, '$[*]') END"
-    return f"coalesce(len(list_filter({elements}, lambda element: {same})) > 0, false)"
+    return f"coalesce(len(list_filter({elements}, lambda element: {is_kind} AND {same})) > 0, false)"
 
 
 def _build_exists(condition: Filter, name: str, parameters: Parameters) -> str:

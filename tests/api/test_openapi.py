@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from tests.conftest import MakeApp
+from tests.specification import resolve
 
 UNDOCUMENTED = {
     "/swagger", "/apispec.json", "/docs", "/api/docs", "/oauth2-redirect.html", "/apidocs/index.html",
@@ -44,15 +45,6 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
 def without_names(operations: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """A variable part of a path may be called project_key here and projectKey there."""
     return {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in operations}
-
-
-def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        found: Any = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        node = found
-    return node
 
 
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
