@@ -28,6 +28,7 @@ MONGO_ADDRESS = "mongodb://... or mongodb+srv://..."
 
 Environment = Literal["development", "production"]
 StoreChoice = Literal["auto", "embedded", "mongodb"]
+RegistrationChoice = Literal["open", "invite"]
 
 
 class ConfigError(Exception):
@@ -101,7 +102,7 @@ def _parse_origins(text: str) -> tuple[str, ...]:
 
 
 SWITCH = Kind(_parse_switch, "true or false", lambda value: "true" if value else "false")
-PATH = Kind(lambda text: Path(text).expanduser(), "a folder")
+PATH = Kind(lambda text: Path(text).expanduser(), "a path")
 TEXT = Kind(str, "a text")
 ORIGINS = Kind(_parse_origins, "origins such as https://app.example.com (no path), separated by commas, or *", ",".join)
 
@@ -132,6 +133,20 @@ class Config:
         "Signs what the service hands out. Derived from SECRET_TOKEN when not set.")
     api_key_prefix: str = setting("API_KEY_PREFIX", matching(r"[A-Za-z0-9_-]{1,32}", "1 to 32 letters, digits, _ or -"),
         "ak_live_", "How every API key begins.")
+    access_token_expire_minutes: int = setting("ACCESS_TOKEN_EXPIRE_MINUTES", whole_number(1, 525_600), 30,
+        "Minutes that a user's token works after logging in.")
+    registration: RegistrationChoice | None = setting("REGISTRATION", one_of("open", "invite"), None,
+        "open (default in development): whoever reaches the service may register users and apps. invite (default in"
+        " production): SECRET_TOKEN, a superuser or an invitation is needed.")
+    google_client_id: str | None = setting("GOOGLE_CLIENT_ID", TEXT, None,
+        "Client id of Google sign-in; without it there is none.")
+    google_client_secret: str | None = setting("GOOGLE_CLIENT_SECRET", TEXT, None, secret=True, description=
+        "Client secret of Google sign-in. Required with GOOGLE_CLIENT_ID.")
+    google_discovery_url: str = setting("GOOGLE_DISCOVERY_URL", matching(r"https?://\S+", "http(s)://..."),
+        "https://accounts.google.com/.well-known/openid-configuration",
+        "Where the OpenID provider describes itself; another one than Google's may stand here.")
+    public_url: str | None = setting("PUBLIC_URL", matching(r"https?://[^\s/]+(/\S*)?", "http(s)://..."), None,
+        "How browsers reach this service, where a proxy hides it: the base of the links that it gives out.")
     cors_origins: tuple[str, ...] = setting("CORS_ORIGINS", ORIGINS, (),
         "Origins, separated by commas, whose pages may call the API in production.")
 
@@ -154,6 +169,20 @@ class Config:
         "Age at which an event on MongoDB is final for the columnar copy; must exceed MONGO_TIMEOUT_MS.")
     redis_url: str | None = setting("REDIS_URL", matching(r"(rediss?|unix)://\S+", "redis://... or rediss://..."), None,
         secret=True, description="Where Redis is; without it each process caches finished reports for itself.")
+
+    rate_limit_window_ms: int = setting("RATE_LIMIT_WINDOW", whole_number(1000, 86_400_000), 60_000,
+        "Length of the window in which requests are counted, in milliseconds.")
+    rate_limit_max: int = setting("RATE_LIMIT_MAX", whole_number(0, 100_000_000), 100,
+        "Requests in a window for each API key or user, and for each address that sends none; 0 sets no limit."
+        " SECRET_TOKEN is not limited, and a key may have a limit of its own.")
+    login_rate_limit_max: int = setting("LOGIN_RATE_LIMIT_MAX", whole_number(0, 1_000_000), 10,
+        "Attempts in a window, of one address, to log in, to register or with wrong credentials; 0 sets no limit.")
+    trusted_proxies: int = setting("TRUSTED_PROXIES", whole_number(0, 10), 0,
+        "Proxies in front of the service whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+    geoip_db: Path | None = setting("GEOIP_DB", PATH, None,
+        "MaxMind database file (.mmdb, countries or cities); without it the one of geoip2fast, countries only.")
+    log_payloads: bool | None = setting("LOG_PAYLOADS", SWITCH, None,
+        "Log what is posted to /track, raw and parsed. By default only in development.")
 
     cache_ttl_seconds: int = setting("CACHE_TTL", whole_number(0, 2_592_000), 300,
         "Seconds that a finished report is kept; 0 keeps none.")
@@ -185,6 +214,10 @@ class Config:
         object.__setattr__(self, "data_dir", self.data_dir.absolute())
         if self.store is None:
             object.__setattr__(self, "store", "mongodb" if self.is_production else "auto")
+        if self.registration is None:
+            object.__setattr__(self, "registration", "invite" if self.is_production else "open")
+        if self.log_payloads is None:
+            object.__setattr__(self, "log_payloads", not self.is_production)
         _check_together(self)
         if not self.secret_key:
             object.__setattr__(self, "secret_key", derive_secret_key(self.secret_token))
@@ -275,6 +308,11 @@ def _check_together(config: Config) -> None:
         raise ConfigError(f"MONGO_URI='': expected {MONGO_ADDRESS}, since {why}")
     if config.store == "embedded" and config.mongo_uri is not None:
         raise ConfigError("STORE='embedded': expected auto or mongodb, since MONGO_URI is set")
+    if (config.google_client_id is None) != (config.google_client_secret is None):
+        missing = "GOOGLE_CLIENT_SECRET" if config.google_client_secret is None else "GOOGLE_CLIENT_ID"
+        raise ConfigError(f"{missing}='': expected a text, since the other one of the two is set")
+    if config.geoip_db is not None and not config.geoip_db.is_file():
+        raise ConfigError(f"GEOIP_DB='{config.geoip_db}': expected a file that exists")
     if config.mongo_settle_seconds * 1000 < config.mongo_timeout_ms + MONGO_CLOCK_SKEW_MS:
         shown = f"MONGO_SETTLE_SECONDS='{config.mongo_settle_seconds}'"
         raise ConfigError(f"{shown}: expected MONGO_TIMEOUT_MS, {config.mongo_timeout_ms} ms, and a second more")

@@ -29,7 +29,7 @@ from db import open_redis, open_store
 from services.cache import Cache, NoCache, ProcessCache, RedisCache
 from services.context import Context
 from services.projects import Project
-from services.reports.run import run_report
+from services.reports.run import REPORTS, run_report
 from stores.base import Event, Store
 from stores.mongo import MongoStore
 
@@ -99,7 +99,7 @@ def measure_reports(
     for case in cases:
 
         def ask(case: Case = case) -> Rows:
-            return case.pick(run_report(context, case.report, case.fields, project))
+            return case.pick(run_report(context, REPORTS[case.report], case.fields, project))
 
         def ask_bare(case: Case = case) -> Rows:
             return bare.fetch(case)
@@ -147,11 +147,11 @@ def measure_cached(stack: ExitStack, context: Context, project: Project, case: C
     figures = []
     for name, cache in caches.items():
         cached = replace(context, cache=cache)
-        run_report(cached, case.report, case.fields, project)
+        run_report(cached, REPORTS[case.report], case.fields, project)
         seconds = []
         for _ in range(CACHED_CALLS):
             started = time.perf_counter()
-            answer = run_report(cached, case.report, case.fields, project)
+            answer = run_report(cached, REPORTS[case.report], case.fields, project)
             seconds.append(time.perf_counter() - started)
             assert answer["cached"], "the answer was not in the cache"
         figures.append(at_most(f"cached {name}", median(seconds) * 1e3, "ms", 2))

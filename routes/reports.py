@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from flask.typing import ResponseReturnValue
 
 from routes.auth import authorize_request
 from routes.requests import context, read_json_object, read_query
@@ -13,45 +13,28 @@ from services.errors import InvalidInput
 from services.fields import MAX_SHOWN_NAME
 from services.keys import Scope
 from services.reports.csv_text import format_csv
-from services.reports.run import run_report
+from services.reports.report import Report
+from services.reports.run import REPORTS, run_report
 
 bp = Blueprint("reports", __name__)
 
 
-@bp.route("/v1/reports/overview", methods=["GET", "POST"])
-def overview() -> ResponseReturnValue:
-    return _answer("overview")
+def _register(report: Report) -> None:
+    methods = ["POST"] if report.has_body else ["GET", "POST"]
+    bp.add_url_rule(
+        f"/v1/reports/{report.name}", report.name, partial(_answer, report), methods=methods
+    )
 
 
-@bp.route("/v1/reports/top-events", methods=["GET", "POST"])
-def top_events() -> ResponseReturnValue:
-    return _answer("top-events")
-
-
-@bp.route("/v1/reports/events-timeseries", methods=["GET", "POST"])
-def events_timeseries() -> ResponseReturnValue:
-    return _answer("events-timeseries")
-
-
-@bp.post("/v1/reports/funnel")
-def funnel() -> ResponseReturnValue:
-    return _answer("funnel")
-
-
-@bp.route("/v1/reports/conversion", methods=["GET", "POST"])
-def conversion() -> ResponseReturnValue:
-    return _answer("conversion")
-
-
-def _answer(name: str) -> Response:
+def _answer(report: Report) -> Response:
     fields = _read_fields()
     access = authorize_request(Scope.READ, _read_project_key(fields))
     is_csv = _wants_csv(fields.get("format"))
-    answer = run_report(context(), name, fields, access.project)
+    answer = run_report(context(), report, fields, access.project)
     if not is_csv:
         return jsonify(answer)
-    response = Response(format_csv(name, answer), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    response = Response(format_csv(report, answer), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{report.name}.csv"'
     return response
 
 
@@ -78,3 +61,7 @@ def _wants_csv(value: object) -> bool:
     if value not in ("csv", "json"):
         raise InvalidInput("format must be json or csv", fields=["format"])
     return value == "csv"
+
+
+for _report in REPORTS.values():
+    _register(_report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.reports.population import Population
+from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_event_name
 
 FIELDS: dict[str, Any] = {"eventName": parse_event_name}
@@ -34,3 +35,6 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
 def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """One row."""
     return [result]
+
+
+REPORT = Report("conversion", FIELDS, parse, compute, list_rows, COLUMNS, required=REQUIRED)

@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
-from services.reports.run import REPORTS
+from services.reports.report import Report
 
 
-def format_csv(name: str, answer: dict[str, Any]) -> str:
+def format_csv(report: Report, answer: dict[str, Any]) -> str:
     """A header and the report's rows; with a comparison the column `period` tells `current` from `previous` rows.
 
     Null is an empty cell, true and false are written so, lists and objects as JSON.
     """
-    report = REPORTS[name]
     periods = {"current": answer, "previous": answer.get("previous")}
     has_value = any("breakdown" in result for result in periods.values() if result)
     columns = [*(["period"] if answer.get("previous") else []), *(["value"] if has_value else []), *report.columns]

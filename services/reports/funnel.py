@@ -27,6 +27,7 @@ from services.reports.funnel_steps import (
 )
 from services.reports.funnel_walk import fetch_walked_numbers
 from services.reports.population import Population
+from services.reports.report import Report
 from services.reports.request import ReportRequest, keep, parse_count, parse_event_name
 
 MAX_STEPS: Final = 20
@@ -164,3 +165,9 @@ def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     if "breakdown" not in result:
         return list(result["steps"])
     return [{"value": group["value"], **step} for group in result["breakdown"] for step in group["steps"]]
+
+
+REPORT = Report(
+    "funnel", FIELDS, parse, compute, list_rows, COLUMNS,
+    required=REQUIRED, list_properties=list_properties, has_body=True,
+)  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from services import clock
 from services.reports.population import Population, build_session_count_sql
+from services.reports.report import Report
 from services.reports.request import ReportRequest
 
 FIELDS: dict[str, Any] = {}
@@ -35,3 +36,6 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
 def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """One row."""
     return [result]
+
+
+REPORT = Report("overview", FIELDS, parse, compute, list_rows, COLUMNS)

@@ -22,6 +22,9 @@ class ReportRequest:
     filters: tuple[Filter, ...]
     is_compared: bool
     parameters: Any = None
+    now_ms: int | None = None
+    """The present, for reports that depend on it."""
+    includes_bots: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -41,6 +44,13 @@ def parse_compare(value: object) -> bool:
     return True
 
 
+def parse_switch(value: object) -> bool:
+    """JSON true or false, or their text in a query."""
+    if not isinstance(value, bool | str) or value not in (True, False, "true", "false"):
+        raise ValueError("must be true or false")
+    return value in (True, "true")
+
+
 COMMON_FIELDS: Final[dict[str, FieldParser]] = {
     "projectKey": keep,
     "from": keep,
@@ -48,6 +58,7 @@ COMMON_FIELDS: Final[dict[str, FieldParser]] = {
     "tz": parse_timezone,
     "filters": keep,
     "compare": parse_compare,
+    "includeBots": parse_switch,
     "format": keep,
 }
 
@@ -63,7 +74,10 @@ def parse_report_request(
     is_compared = values.get("compare", False)
     if is_compared:
         time_range.previous(ZoneInfo(zone_name))  # refused here rather than after the first half of the work
-    request = ReportRequest(time_range, zone_name, parse_filters(values.get("filters", [])), is_compared)
+    request = ReportRequest(
+        time_range, zone_name, parse_filters(values.get("filters", [])), is_compared,
+        includes_bots=values.get("includeBots", False),
+    )  # fmt: skip
     return request, {name: value for name, value in values.items() if name in own_fields}
 
 

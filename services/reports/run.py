@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from columns.copy import CopyBehind, CopyChanged, QueryTooLarge, Snapshot
-from columns.properties import Property
 from services import clock, telemetry
 from services.context import Context
 from services.errors import InvalidInput, Unavailable
-from services.fields import FieldParser
 from services.projects import Project
 from services.reports import conversion, funnel, overview, timeseries, top_events
-from services.reports.filters import Filter
 from services.reports.population import Population
+from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_report_request
 from services.single_flight import SingleFlight
 from services.time_range import TimeRange
@@ -32,55 +30,25 @@ MAX_PROPERTIES: Final = 60
 """Different properties in all filters of a request; each costs the engine memory, whatever events there are."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """A report as `run_report` needs it; one module each."""
-
-    fields: Mapping[str, FieldParser]
-    parse: Callable[[dict[str, Any]], Any]
-    compute: Callable[[Population, ReportRequest], dict[str, Any]]
-    list_rows: Callable[[dict[str, Any]], list[dict[str, Any]]]
-    columns: tuple[str, ...]
-    """Names of the columns of `list_rows`, for CSV."""
-    required: tuple[str, ...] = ()
-    list_filters: Callable[[Any], tuple[Filter, ...]] = lambda parameters: ()
-    list_properties: Callable[[Any], tuple[Property, ...]] = lambda parameters: ()
-
-
 REPORTS: Final[dict[str, Report]] = {
-    "overview": Report(overview.FIELDS, overview.parse, overview.compute, overview.list_rows, overview.COLUMNS),
-    "top-events": Report(
-        top_events.FIELDS, top_events.parse, top_events.compute, top_events.list_rows, top_events.COLUMNS
-    ),
-    "events-timeseries": Report(
-        timeseries.FIELDS, timeseries.parse, timeseries.compute, timeseries.list_rows, timeseries.COLUMNS,
-        list_filters=timeseries.list_filters,
-    ),
-    "funnel": Report(
-        funnel.FIELDS, funnel.parse, funnel.compute, funnel.list_rows, funnel.COLUMNS,
-        required=funnel.REQUIRED, list_properties=funnel.list_properties,
-    ),
-    "conversion": Report(
-        conversion.FIELDS, conversion.parse, conversion.compute, conversion.list_rows, conversion.COLUMNS,
-        required=conversion.REQUIRED,
-    ),
-}  # fmt: skip
+    report.name: report
+    for report in (overview.REPORT, top_events.REPORT, timeseries.REPORT, funnel.REPORT, conversion.REPORT)
+}
 
 _flights: SingleFlight[bytes] = SingleFlight()
 
 
-def run_report(context: Context, name: str, fields: Mapping[str, Any], project: Project) -> dict[str, Any]:
+def run_report(context: Context, report: Report, fields: Mapping[str, Any], project: Project) -> dict[str, Any]:
     """The answer of a report over every event acknowledged before the call.
 
     `{projectKey, from, to, tz, ...result..., previous?, cached, generatedAt}`. Raises InvalidInput, Unavailable,
     StoreUnavailable.
     """
-    report = REPORTS[name]
     request = parse_request(report, fields, project)
     revision = context.copy.fetch_revision(project.project_key, epoch=project.data_epoch)
-    key = build_cache_key(name, project, revision, request)
+    key = build_cache_key(report.name, project, revision, request)
     found = context.cache.fetch(key)
-    computed = found or _flights.run(key, lambda: compute_report(context, name, project, request))
+    computed = found or _flights.run(key, lambda: compute_report(context, report, project, request))
     return {
         "projectKey": project.project_key,
         **format_range(request.range),
@@ -97,7 +65,14 @@ def parse_request(report: Report, fields: Mapping[str, Any], project: Project) -
     filters = (*request.filters, *report.list_filters(parameters))
     if len({*(item.prop for item in filters), *report.list_properties(parameters)}) > MAX_PROPERTIES:
         raise InvalidInput(f"a report reads at most {MAX_PROPERTIES} different properties", fields=["filters", "steps"])
-    return replace(request, parameters=parameters, filters=filters)
+    now_ms = find_minute_ms(clock.fetch_now_ms()) if report.uses_now else None
+    return replace(request, parameters=parameters, filters=filters, now_ms=now_ms)
+
+
+def find_minute_ms(now_ms: int) -> int:
+    """The beginning of the minute. Days begin on whole minutes everywhere, so it tells as well what is over, and the
+    answers of one minute share a place in the cache."""
+    return now_ms - now_ms % 60_000
 
 
 def build_cache_key(name: str, project: Project, revision: str, request: ReportRequest) -> str:
@@ -106,14 +81,14 @@ def build_cache_key(name: str, project: Project, revision: str, request: ReportR
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def compute_report(context: Context, name: str, project: Project, request: ReportRequest) -> bytes:
+def compute_report(context: Context, report: Report, project: Project, request: ReportRequest) -> bytes:
     """The result with `generatedAt` as JSON, computed on a fresh snapshot and kept in the cache under its revision."""
     started = time.perf_counter()
-    snapshot, result = fetch_result(context, REPORTS[name], project, request)
+    snapshot, result = fetch_result(context, report, project, request)
     result["generatedAt"] = clock.format_ms(clock.fetch_now_ms())
     encoded = msgspec.json.encode(result)
-    context.cache.keep(build_cache_key(name, project, snapshot.revision, request), encoded)
-    telemetry.record_report(name, seconds=time.perf_counter() - started)
+    context.cache.keep(build_cache_key(report.name, project, snapshot.revision, request), encoded)
+    telemetry.record_report(report.name, seconds=time.perf_counter() - started)
     return encoded
 
 

@@ -13,6 +13,7 @@ from services.errors import InvalidInput
 from services.reports.buckets import MAX_BUCKETS, Bucket, Interval, TooManyBuckets, build_key_sql, list_buckets
 from services.reports.filters import Filter
 from services.reports.population import Population
+from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_event_name
 
 
@@ -102,3 +103,6 @@ def find_span(population: Population) -> tuple[datetime, datetime] | None:
 def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """A row a bucket."""
     return list(result["series"])
+
+
+REPORT = Report("events-timeseries", FIELDS, parse, compute, list_rows, COLUMNS, list_filters=list_filters)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from services.reports.population import Population
+from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_count
 
 FIELDS: dict[str, Any] = {"limit": partial(parse_count, least=1, most=1000)}
@@ -28,3 +29,6 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
 def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """A row an event name."""
     return list(result["events"])
+
+
+REPORT = Report("top-events", FIELDS, parse, compute, list_rows, COLUMNS)
