@@ -6,10 +6,13 @@ is read from the store. Reports run on a snapshot; its `revision` changes whenev
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,8 @@ from columns.manifest import (
     lock_copy,
     save_manifest,
 )
+from columns.removals import fetch_removals, take_done
+from columns.remover import catch_up
 from columns.sealer import Sealer, extend_copy
 from columns.tail import Tail, resolve_persons
 from services.clock import fetch_now_ms
@@ -52,6 +57,15 @@ class CopyChanged(Exception):
     """Files of a snapshot are gone, as after an erasure, or damaged: `mend` the copy and take a new snapshot."""
 
 
+class Removing(Enum):
+    """Whether events are being removed from a project."""
+
+    NOT = auto()
+    NOW = auto()
+    DONE = auto()
+    """Some were, and now they are removed from the copy too."""
+
+
 class QueryTooLarge(Exception):
     """A query needs more memory than the engine may take, with what runs beside it."""
 
@@ -66,6 +80,19 @@ class Snapshot:
     segments: tuple[Segment, ...]
     tail: pa.Table | None
     patch: pa.Table | None
+    stop: int = 0
+    """A position after all of its events."""
+    removals: int = 0
+    """Number of the last removal of which it has no event."""
+    is_final: bool = True
+    """False: a removal was under way. It may hold some events of it, and its revision names nothing else."""
+    identity_file: str | None = None
+    """Of the segments: (user_key, user_id) among others, of every user whom an anonymousId of theirs belongs to."""
+
+    @property
+    def files(self) -> set[str]:
+        """Names of the files that queries on it read."""
+        return {segment.file for segment in self.segments} | ({self.identity_file} if self.identity_file else set())
 
 
 @dataclass
@@ -110,33 +137,63 @@ class ColumnarCopy:
 
     def fetch_revision(self, project_key: str, *, epoch: int) -> str:
         """Names the project's events as they are now: two equal revisions are the same events, on every host.
-        Costs one count in the store. Raises StoreUnavailable."""
+
+        Costs a count and a look for removals in the store; while a removal is under way every revision is another one.
+        Raises StoreUnavailable.
+        """
         project = self._find(project_key)
         with project.lock:
-            self._load_manifest(project, project_key, epoch)
-            self._audit_tail(project, project_key)
-            stored = self._store.count(project_key, project.tail.position)
-            return build_revision(project.manifest, project.tail.settled_count + stored)
+            while True:
+                self._load_manifest(project, project_key, epoch)
+                self._audit_tail(project, project_key)
+                stored = self._store.count(project_key, project.tail.position)
+                revision = build_revision(project.manifest, project.tail.settled_count + stored)
+                # last: what was counted is right if nothing was removed until then
+                match self._look_for_removals(project, project_key, epoch):
+                    case Removing.NOT:
+                        return revision
+                    case Removing.NOW:
+                        return build_passing_revision(revision)
 
     def fetch_snapshot(self, project_key: str, *, epoch: int) -> Snapshot:
-        """The project's events, every one acknowledged before the call.
+        """The project's events, every one acknowledged before the call, none that was removed before.
 
         `epoch` is the project's data epoch: a copy of an older one is thrown away. Raises CopyBehind, CopyChanged,
         StoreUnavailable.
         """
         project = self._find(project_key)
         with project.lock:
-            self._load_manifest(project, project_key, epoch)
-            self._audit_tail(project, project_key)
-            stored = self._seal_long_tail(project, project_key, epoch)
-            if stored != len(project.tail.young):
-                project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
-                project.snapshot = None
-            if project.snapshot is None:
-                project.snapshot = self._build_snapshot(project_key, project)
+            while True:
+                snapshot = self._take_snapshot(project, project_key, epoch)
+                match self._look_for_removals(project, project_key, epoch):
+                    case Removing.NOT:
+                        break
+                    case Removing.NOW:
+                        snapshot = self._retake_snapshot(project, project_key)
+                        break
             if project.tail.settled_count >= self._seal_events and self._start_sealing is not None:
                 self._start_sealing(project_key, epoch)
-            return project.snapshot
+            return snapshot
+
+    def is_final(self, snapshot: Snapshot) -> bool:
+        """Whether it holds no event that was removed or is being removed now. Raises StoreUnavailable."""
+        return snapshot.is_final and not fetch_removals(self._store, snapshot.directory.name, snapshot.removals)
+
+    def catch_up(self, project_key: str) -> None:
+        """Carry out what removals were done since in the project's copy, and delete the files that nobody needs."""
+        directory = self.directory / project_key
+        with lock_copy(self._lock_path(project_key)):
+            delete_unused_files(directory, self._catch_up_locked(directory, load_manifest(directory)))
+
+    def forget_removed(self) -> list[str]:
+        """Drop what this process remembers of projects from which events were or are being removed; their keys.
+        Raises StoreUnavailable."""
+        with self._lock:
+            known = [(key, project.manifest.removals) for key, project in self._projects.items()]
+        outdated = [key for key, number in known if fetch_removals(self._store, key, number)]
+        for project_key in outdated:
+            self.forget_memory(project_key)
+        return outdated
 
     def query(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Rows of a query over `relation.build_events_sql` of the same snapshot. Raises CopyChanged, QueryTooLarge."""
@@ -144,16 +201,30 @@ class ColumnarCopy:
 
     def stream(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Like `query`, a few rows in memory at a time."""
+        with self._open_cursor(snapshot) as cursor:
+            cursor.execute(sql, parameters)
+            while rows := cursor.fetchmany(STREAM_ROWS):
+                yield from rows
+
+    def stream_batches(
+        self, snapshot: Snapshot, sql: str, parameters: dict[str, Any], *, rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Like `stream`, in Arrow batches of at most so many rows."""
+        with self._open_cursor(snapshot) as cursor:
+            # of `execute` Arrow would get a copy of all rows at once
+            yield from cursor.sql(sql, params=parameters).to_arrow_reader(rows)
+
+    @contextmanager
+    def _open_cursor(self, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for a query on the snapshot, whose errors are explained."""
         import duckdb
 
         tables = {"tail": snapshot.tail, "patch": snapshot.patch}
         with self._engine.open_cursor({name: table for name, table in tables.items() if table is not None}) as cursor:
             try:
-                cursor.execute(sql, parameters)
-                while rows := cursor.fetchmany(STREAM_ROWS):
-                    yield from rows
-            except duckdb.Error as exc:
-                _explain_error(exc, snapshot.directory, {segment.file for segment in snapshot.segments})
+                yield cursor
+            except (duckdb.Error, OSError) as exc:  # OSError: as Arrow tells what went wrong in the engine
+                _explain_error(exc, snapshot.directory, snapshot.files)
                 raise
 
     def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
@@ -163,7 +234,7 @@ class ColumnarCopy:
         with lock_copy(self._lock_path(project_key), wait=wait) as is_locked:
             if not is_locked:
                 return
-            manifest, now_ms = self._load_locked(directory, epoch), self._clock()
+            manifest, now_ms = self._catch_up_locked(directory, self._load_locked(directory, epoch)), self._clock()
             sealer = self._sealer(project_key)
             audited = sealer.audit(manifest, now_ms=now_ms)
             if audited != manifest:
@@ -172,6 +243,9 @@ class ColumnarCopy:
             newest = audited
             for newest in extend_copy(sealer, audited, now_ms=now_ms, min_events=least):
                 self._publish(directory, newest)
+                if take_done(fetch_removals(self._store, project_key, newest.removals)):
+                    newest = self._catch_up_locked(directory, newest)
+                    break  # whoever waits to read has waited for long
             delete_unused_files(directory, newest)
 
     def merge(self, project_key: str, *, force: bool = False) -> None:
@@ -250,12 +324,12 @@ class ColumnarCopy:
         version = fetch_manifest_version(directory)
         if version == project.version and project.manifest.epoch >= epoch:
             return
-        old_epoch, project.manifest = project.manifest.epoch, load_manifest(directory)
+        old, project.manifest = project.manifest, load_manifest(directory)
         if project.manifest.epoch < epoch:
             with lock_copy(self._lock_path(project_key)):
                 project.manifest = self._load_locked(directory, epoch)
             version = fetch_manifest_version(directory)
-        if project.manifest.epoch != old_epoch:
+        if (project.manifest.epoch, project.manifest.removals) != (old.epoch, old.removals):
             project.tail = Tail()
         project.version = version
         project.snapshot = None
@@ -275,6 +349,46 @@ class ColumnarCopy:
         manifest = Manifest(epoch=max(epoch, manifest.epoch))
         self._publish(directory, manifest)
         return manifest
+
+    def _take_snapshot(self, project: _Project, project_key: str, epoch: int) -> Snapshot:
+        self._load_manifest(project, project_key, epoch)
+        self._audit_tail(project, project_key)
+        stored = self._seal_long_tail(project, project_key, epoch)
+        if stored != len(project.tail.young):
+            project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
+            project.snapshot = None
+        if project.snapshot is None:
+            project.snapshot = self._build_snapshot(project_key, project)
+        return project.snapshot
+
+    def _retake_snapshot(self, project: _Project, project_key: str) -> Snapshot:
+        """While a removal is under way: with a tail read anew, since the number of events tells nothing."""
+        project.tail, project.snapshot = Tail(start=project.manifest.position, position=project.manifest.position), None
+        stored = self._store.count(project_key, project.tail.position)
+        project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
+        snapshot = self._build_snapshot(project_key, project)
+        return replace(snapshot, revision=build_passing_revision(snapshot.revision), is_final=False)
+
+    def _look_for_removals(self, project: _Project, project_key: str, epoch: int) -> Removing:
+        """Whether events are being removed that the manifest in memory still has. Those whose removal is done are
+        removed from the copy first."""
+        removals = fetch_removals(self._store, project_key, project.manifest.removals)
+        if not removals:
+            return Removing.NOT
+        if not take_done(removals):
+            return Removing.NOW
+        directory = self.directory / project_key
+        with lock_copy(self._lock_path(project_key)):
+            manifest = self._catch_up_locked(directory, self._load_locked(directory, epoch))
+            delete_unused_files(directory, manifest)
+        return Removing.DONE
+
+    def _catch_up_locked(self, directory: Path, manifest: Manifest) -> Manifest:
+        """The manifest in force with what removals were done carried out, under the copy's lock."""
+        caught_up = catch_up(self._sealer(directory.name), manifest)
+        if caught_up != manifest:
+            self._publish(directory, caught_up)
+        return caught_up
 
     def _publish(self, directory: Path, manifest: Manifest) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -312,6 +426,9 @@ class ColumnarCopy:
             segments=manifest.segments,
             tail=tail if tail is not None and tail.num_rows else None,
             patch=patch if patch is not None and patch.num_rows else None,
+            stop=find_stop(manifest, tail),
+            removals=manifest.removals,
+            identity_file=manifest.identity_file,
         )
 
     def _resolve_persons(self, directory: Path, manifest: Manifest, tail: Tail) -> tuple[pa.Table, pa.Table]:
@@ -324,7 +441,7 @@ class ColumnarCopy:
             raise
 
 
-def _explain_error(error: duckdb.Error, directory: Path, names: set[str]) -> None:
+def _explain_error(error: duckdb.Error | OSError, directory: Path, names: set[str]) -> None:
     """Raise CopyChanged where one of the files explains the error of a query, QueryTooLarge where memory does."""
     import duckdb
 
@@ -334,6 +451,21 @@ def _explain_error(error: duckdb.Error, directory: Path, names: set[str]) -> Non
         raise QueryTooLarge("the report engine's memory is not enough") from error
 
 
+def find_stop(manifest: Manifest, tail: pa.Table | None) -> int:
+    """A position after every event of the segments and the tail."""
+    if tail is None or not tail.num_rows:
+        return manifest.position
+    import pyarrow.compute as pc
+
+    return max(manifest.position, int(pc.max(tail["position"]).as_py()) + 1)
+
+
 def build_revision(manifest: Manifest, tail_count: int) -> str:
-    """Data epoch and number of events: within an epoch events are only added, so equal numbers are equal events."""
-    return f"{manifest.epoch}.{manifest.count + tail_count}"
+    """Data epoch, number of removals and number of events: between removals events are only added, so equal numbers are
+    equal events."""
+    return f"{manifest.epoch}.{manifest.removals}.{manifest.count + tail_count}"
+
+
+def build_passing_revision(revision: str) -> str:
+    """A revision that nothing else has."""
+    return f"{revision}.{secrets.token_hex(8)}"

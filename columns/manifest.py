@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when segments are written differently; a copy of another layout is rebuilt."""
 GRACE_SECONDS = 600.0
 MANIFEST_NAME = "manifest.json"
@@ -63,6 +63,8 @@ class Manifest(msgspec.Struct, frozen=True):
     patch_file: str | None = None
     """(anon_key, person_key): persons learnt after the segment that holds them was written."""
     sequence: int = 0
+    removals: int = 0
+    """Number of the last removal that was carried out in it (`columns.removals`)."""
     layout_version: int = LAYOUT_VERSION
 
     @property
@@ -100,13 +102,28 @@ def fetch_manifest_version(directory: Path) -> tuple[int, int]:
 def save_manifest(directory: Path, manifest: Manifest) -> None:
     """Put a manifest in force. The files it names must be on disk already.
 
-    For the files that only its predecessor named, the grace period begins.
+    For the files that only its predecessor named, the grace period begins; where a removal was carried out, it is over
+    for them and for all files that are left from before.
     """
-    superseded = load_manifest(directory).files - manifest.files
+    old = load_manifest(directory)
+    superseded = old.files - manifest.files
+    if manifest.removals != old.removals:
+        end_grace(directory, manifest)
+        superseded = set()
     write_durably(directory / MANIFEST_NAME, msgspec.json.encode(manifest))
     for name in superseded:
         with suppress(FileNotFoundError):
             os.utime(directory / name)
+
+
+def end_grace(directory: Path, manifest: Manifest) -> None:
+    """Have `delete_unused_files` delete all files that the manifest does not name, though others read them.
+
+    Done before the manifest is in force, so that a crash leaves nothing that stays for long.
+    """
+    for path in directory.glob("*.parquet*"):
+        if path.name not in manifest.files:
+            os.utime(path, (0, 0))
 
 
 def build_file_name(kind: str, sequence: int) -> str:

@@ -11,6 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from columns.derived import ENRICHED_PROPERTIES
+
 COLUMNS: Final[dict[str, str]] = {
     "eventName": "event_name",
     "eventId": "event_id",
@@ -21,6 +23,8 @@ COLUMNS: Final[dict[str, str]] = {
     "referrer": "referrer",
     "userAgent": "user_agent",
     "ip": "ip",
+    "page": "page",
+    **ENRICHED_PROPERTIES,
 }
 METADATA_PREFIX: Final = "metadata."
 MAX_PATH_KEYS: Final = 8

@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from columns.copy import Snapshot
+from columns.derived import DERIVED_COLUMNS, FLAG_COLUMNS
 from columns.manifest import Segment
 from columns.properties import KINDS, Parameters, Property, build_column_name, build_json_expressions
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 BASE_COLUMNS: Final = (
     "event_id", "event_name", "occurred_at", "received_at", "anonymous_id", "user_id", "session_id",
-    "url", "referrer", "user_agent", "ip", "metadata",
+    "url", "referrer", "user_agent", "ip", "metadata", *DERIVED_COLUMNS,
 )  # fmt: skip
 
 
 def build_events_sql(
     snapshot: Snapshot, parameters: Parameters, properties: Sequence[Property] = (),
-    *, from_ms: int | None = None, to_ms: int | None = None,
+    *, from_ms: int | None = None, to_ms: int | None = None, person_key: UUID | None = None,
 ) -> str:  # fmt: skip
     """SELECT of `BASE_COLUMNS`, `person` (null: nobody) and, for the property numbered i, `p<i>_text`, `p<i>_number`,
     `p<i>_boolean`, `p<i>_other`, at most one of them not null.
 
-    The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events.
+    The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events. With a `person_key`
+    only events of that person are there.
     """
+    has_patch = snapshot.patch is not None
+    person, has_learnt = None, False
+    if person_key is not None:
+        person, has_learnt = parameters.bind(person_key), has_person(snapshot.patch, person_key)
     parts = []
     segments = [segment for segment in snapshot.segments if overlaps(segment, from_ms, to_ms)]
     for group in group_by_reading(segments, properties):
         files = parameters.bind([str(snapshot.directory / segment.file) for segment in group])
         source = f"read_parquet({files}, union_by_name = true)"
         typed = [read_from_segment(group[0], prop, parameters) for prop in properties]
-        parts.append(build_part(source, typed, has_patch=snapshot.patch is not None))
+        if person is not None:
+            source = read_person(source, person, has_patch=has_patch, has_learnt=has_learnt)
+        parts.append(build_part(source, typed, has_patch=has_patch and person is None))
     if snapshot.tail is not None or not parts:
         typed = [read_from_row(prop, parameters) for prop in properties]
-        parts.append(build_part("tail" if snapshot.tail is not None else EMPTY_ROWS, typed, has_patch=False))
+        tail = "tail" if snapshot.tail is not None else EMPTY_ROWS
+        source = tail if person is None else read_person(tail, person, has_patch=False, has_learnt=False)
+        parts.append(build_part(source, typed, has_patch=False))
     return " UNION ALL ".join(parts)
 
 
+def build_user_names_sql(snapshot: Snapshot, parameters: Parameters) -> str:
+    """SELECT of (user_key, user_id), each user once: all of those to whom an anonymousId of the snapshot belongs."""
+    parts = ["SELECT NULL::UUID AS user_key, NULL::VARCHAR AS user_id WHERE false"]
+    if snapshot.identity_file is not None:
+        file = parameters.bind(str(snapshot.directory / snapshot.identity_file))
+        parts.append(f"SELECT user_key, user_id FROM read_parquet({file})")
+    if snapshot.tail is not None:
+        parts.append("SELECT md5_number(user_id)::UUID, user_id FROM tail WHERE user_id IS NOT NULL")
+    return f"SELECT user_key, any_value(user_id) AS user_id FROM ({' UNION ALL '.join(parts)}) GROUP BY user_key"
+
+
+COLUMN_TYPES: Final = {
+    **dict.fromkeys(("occurred_at", "received_at"), "TIMESTAMP"),
+    **dict.fromkeys(FLAG_COLUMNS, "BOOLEAN"),
+    "person_key": "UUID",
+}
+"""SQL types of the columns that are not VARCHAR."""
 EMPTY_ROWS: Final = (
     "(SELECT "
-    + ", ".join(f"NULL::VARCHAR AS {name}" for name in BASE_COLUMNS if not name.endswith("_at"))
-    + ", NULL::TIMESTAMP AS occurred_at, NULL::TIMESTAMP AS received_at, NULL::UUID AS person_key WHERE false)"
+    + ", ".join(f"NULL::{COLUMN_TYPES.get(name, 'VARCHAR')} AS {name}" for name in (*BASE_COLUMNS, "person_key"))
+    + " WHERE false)"
 )
 
 
@@ -95,3 +126,30 @@ def build_part(source: str, typed: Sequence[dict[str, str]], *, has_patch: bool)
             columns.append(f"{expressions.get(kind, f'NULL::{sql_type}')} AS p{number}_{kind}")
     join = " LEFT JOIN patch ON e.anon_key = patch.anon_key" if has_patch else ""
     return f"(SELECT {', '.join(columns)} FROM {source} e{join})"
+
+
+def read_person(source: str, person: str, *, has_patch: bool, has_learnt: bool) -> str:
+    """The rows of a source that are a person's, `person_key` being that person, patched or not; `has_learnt`: whether
+    the patch gives the person any. By conditions on single columns, so that the Bloom filters of the segments tell
+    which row groups to read at all (of 10 million events: 25 ms; by the patched person 0.7 s)."""
+    if not has_patch:
+        return f"(SELECT * FROM {source} WHERE person_key = {person})"
+    sealed = f"""
+        SELECT * FROM {source} e WHERE person_key = {person}
+            AND NOT EXISTS (FROM patch p WHERE p.anon_key = e.anon_key AND p.person_key <> {person})"""
+    learnt = f"""
+        UNION ALL
+        SELECT * REPLACE ({person}::UUID AS person_key) FROM {source} WHERE person_key IS DISTINCT FROM {person}
+            AND anon_key IN (SELECT anon_key FROM patch WHERE person_key = {person})"""
+    return f"({sealed}{learnt if has_learnt else ''})"
+
+
+def has_person(patch: pa.Table | None, person_key: UUID) -> bool:
+    """Whether a patch gives a person any anonymousId."""
+    if patch is None:
+        return False
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sought = pa.scalar(person_key.bytes, pa.binary(16))
+    return any(pc.any(pc.equal(chunk.storage, sought)).as_py() for chunk in patch["person_key"].chunks)

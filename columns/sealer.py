@@ -6,7 +6,7 @@ A crash at any point leaves the manifest in force and, at worst, a file that no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,12 +17,12 @@ from columns.engine import Engine
 from columns.manifest import Manifest, PathStats, Segment, build_file_name
 from columns.paths import PathCounter, choose_columns, merge_stats
 from columns.properties import Parameters
+from columns.removals import fetch_removals
 from columns.writer import (
     ROW_COLUMNS,
     build_identity_sql,
     build_links_sql,
     build_row_table,
-    build_rows_sql,
     copy_to_parquet,
     read_file,
     read_identity,
@@ -78,7 +78,7 @@ class Sealer:
             sealed_at_ms=now_ms,
         )
         with self.engine.open_cursor({"arrived": table}) as cursor:
-            rows_sql = build_rows_sql("arrived")
+            rows_sql = "SELECT * FROM arrived"
             sealed = self._publish(cursor, manifest, manifest.segments, segment, rows_sql, Parameters())
         return msgspec.structs.replace(sealed, position=stop)
 
@@ -112,17 +112,19 @@ class Sealer:
             if not force and (segment.is_audited or segment.sealed_at_ms + AUDIT_AFTER_MS > now_ms):
                 continue
             if self.store.count(self.project_key, segment.start, segment.stop) != segment.count:
-                return self._cut(manifest, number)
+                # a removal that began meanwhile explains it, and will be carried out here
+                is_removing = fetch_removals(self.store, self.project_key, manifest.removals)
+                return manifest if is_removing else self.cut(manifest, number)
             audited = msgspec.structs.replace(segment, is_audited=True)
             segments = (*manifest.segments[:number], audited, *manifest.segments[number + 1 :])
             manifest = msgspec.structs.replace(manifest, segments=segments)
         return manifest
 
-    def _cut(self, manifest: Manifest, number: int) -> Manifest:
+    def cut(self, manifest: Manifest, number: int) -> Manifest:
         """Drop the segment of that number and all later ones.
 
         The links of dropped segments stay in the identity file: events are never changed, so they hold, and sealing the
-        same events again adds the same links.
+        same events again adds the same links. Where events were removed the identities are made anew.
         """
         return msgspec.structs.replace(
             manifest, segments=manifest.segments[:number], position=manifest.segments[number].start
@@ -143,44 +145,45 @@ class Sealer:
             UNION ALL SELECT anon_key, user_id, first_at FROM ({build_links_sql(f"({rows_sql})")})"""
         copy_to_parquet(cursor, build_identity_sql(links), parameters, self.directory / identity_file)
         identity = read_file(self.directory, identity_file)
-        patched = self._write_patch(cursor, manifest, (*before, *after), identity, patch_file)
+        patched = self.write_patch(cursor, (*before, *after), identity, patch_file)
         write_segment(
             cursor, self.directory / segment.file, relation=rows_sql, parameters=parameters,
             identity_relation=identity, paths=segment.paths,
         )  # fmt: skip
-        bounds = cursor.execute(
-            "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM read_parquet($v0)",
-            {"v0": [str(self.directory / segment.file)]},
-        ).fetchone()
-        min_ms, max_ms = bounds or (None, None)
-        written = msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms)
+        written = find_bounds(cursor, self.directory, segment)
         return msgspec.structs.replace(
             manifest, segments=(*before, written, *after), identity_file=identity_file,
             patch_file=patch_file if patched else None, sequence=sequence,
         )  # fmt: skip
 
-    def _write_patch(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        manifest: Manifest,
-        kept: tuple[Segment, ...],
-        identity: str,
-        patch_file: str,
+    def write_patch(
+        self, cursor: duckdb.DuckDBPyConnection, kept: Sequence[Segment], identity: str, patch_file: str
     ) -> int:
-        """Write whose the anonymous events of kept segments are now, where that is not who was written; how many."""
+        """Write whose the anonymous events of segments are now, where that is not who was written; how many. One whose
+        identity is gone, with the events that told it, is itself again."""
         if not kept:
             return 0
         parameters = Parameters()
         files = parameters.bind([str(self.directory / segment.file) for segment in kept])
         select = f"""
-            SELECT DISTINCT e.anon_key, now.user_key AS person_key
-            FROM read_parquet({files}, union_by_name = true) e JOIN {identity} now USING (anon_key)
-            WHERE e.person_key IS DISTINCT FROM now.user_key"""
+            SELECT DISTINCT e.anon_key, coalesce(now.user_key, e.anon_key) AS person_key
+            FROM read_parquet({files}, union_by_name = true) e LEFT JOIN {identity} now USING (anon_key)
+            WHERE e.anon_key IS NOT NULL AND e.person_key IS DISTINCT FROM coalesce(now.user_key, e.anon_key)"""
         path = self.directory / patch_file
         patched = copy_to_parquet(cursor, select, parameters, path)
         if not patched:
             path.unlink()
         return patched
+
+
+def find_bounds(cursor: duckdb.DuckDBPyConnection, directory: Path, segment: Segment) -> Segment:
+    """The segment with the times of the events in its file."""
+    bounds = cursor.execute(
+        "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM read_parquet($v0)",
+        {"v0": [str(directory / segment.file)]},
+    ).fetchone()
+    min_ms, max_ms = bounds or (None, None)
+    return msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms)
 
 
 def take_rows(batches: Iterator[list[ArrivalRow]], limit: int) -> Iterator[list[ArrivalRow]]:

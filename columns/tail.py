@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from columns.engine import Engine
 from columns.manifest import Manifest
 from columns.writer import (
+    BUILT_COLUMNS,
     build_identity_sql,
     build_links_sql,
     build_persons_sql,
     build_row_table,
-    build_rows_sql,
     read_file,
     read_identity,
 )
@@ -122,19 +122,30 @@ def resolve_persons(engine: Engine, directory: Path, manifest: Manifest, rows: p
     is known better now than when they were written."""
     old_identity = read_identity(directory, manifest)
     patch = read_file(directory, manifest.patch_file) if manifest.patch_file else None
-    with engine.open_cursor({"arrived": rows}) as cursor:
-        rows_sql = build_rows_sql("arrived")
+    with engine.open_cursor({"arrived": number_rows(rows)}) as cursor:
         cursor.execute(f"""
             CREATE TEMP TABLE identity_now AS {
             build_identity_sql(f'''
-                SELECT anon_key, user_id, first_at FROM ({build_links_sql(f"({rows_sql})")})
+                SELECT anon_key, user_id, first_at FROM ({build_links_sql("arrived")})
                 UNION ALL SELECT anon_key, user_id, first_at FROM {old_identity}
                 WHERE anon_key IN (SELECT md5_number(anonymous_id)::UUID FROM arrived)''')
         }""")
-        tail = cursor.sql(build_persons_sql(rows_sql, "identity_now")).to_arrow_table()
+        resolved = build_persons_sql("SELECT number, user_id, anonymous_id FROM arrived", "identity_now")
+        built = ", ".join(BUILT_COLUMNS)
+        persons = cursor.sql(f"SELECT {built} FROM ({resolved}) ORDER BY number").to_arrow_table()
         changed = f"""
             SELECT now.anon_key, now.user_key AS person_key FROM identity_now now LEFT JOIN {old_identity} old
             USING (anon_key) WHERE now.user_key IS DISTINCT FROM old.user_key"""
         sealed = f"UNION ALL (SELECT * FROM {patch} sealed ANTI JOIN changed USING (anon_key))" if patch else ""
-        persons = cursor.sql(f"WITH changed AS ({changed}) SELECT * FROM changed {sealed}").to_arrow_table()
-    return tail, persons
+        patched = cursor.sql(f"WITH changed AS ({changed}) SELECT * FROM changed {sealed}").to_arrow_table()
+    for name in BUILT_COLUMNS:
+        rows = rows.append_column(persons.schema.field(name), persons[name])
+    return rows, patched
+
+
+def number_rows(rows: pa.Table) -> pa.Table:
+    """What their persons depend on, numbered: the other columns need not pass through the engine."""
+    import pyarrow as pa
+
+    narrow = rows.select(["user_id", "anonymous_id", "occurred_at"])
+    return narrow.append_column("number", pa.array(range(rows.num_rows), pa.int32()))

@@ -1,7 +1,7 @@
 """Writes Parquet files of the copy: a segment (sorted by time, frequent metadata paths as columns, persons resolved),
 the identity file and the patch file.
 
-All of it is SQL over a relation named `rows` with the columns of `ROW_SCHEMA`.
+All of it is SQL over a relation with the columns of `ROW_COLUMNS`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from columns.derived import DERIVED_COLUMNS, build_derived_arrays
 from columns.manifest import Manifest, PathStats, publish_file
 from columns.properties import Parameters, build_column_name, build_json_expressions, parse_pointer
 from stores.base import ArrivalRow
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-ROW_COLUMNS: Final = (
+STORED_COLUMNS: Final = (
     "position", "event_id", "event_name", "occurred_at", "received_at", "anonymous_id", "user_id",
     "session_id", "url", "referrer", "user_agent", "ip", "metadata",
 )  # fmt: skip
+"""Fields of `stores.base.ArrivalRow` that are taken as they are; its last one, `enriched`, is taken apart."""
+TIME_COLUMNS: Final = ("occurred_at", "received_at")
+ROW_COLUMNS: Final = (*STORED_COLUMNS, *DERIVED_COLUMNS)
 BUILT_COLUMNS: Final = ("person_key", "anon_key")
 """Keys of 128 bits. person_key: the person, null for nobody. anon_key: the anonymousId, where no userId was sent."""
 
@@ -36,27 +40,28 @@ distinct persons are distinct keys up to a chance of 1e-20 among a billion, at h
 
 
 def build_row_table(rows: Sequence[ArrivalRow]) -> pa.Table:
-    """Arrow table of rows as the store gave them; empty metadata is null."""
+    """Arrow table of rows with the columns of `ROW_COLUMNS`, in the types of a segment: times are timestamps without
+    zone, UTC, empty metadata is null."""
     import pyarrow as pa
 
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(ROW_COLUMNS)
-    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, fetch_row_schema(), strict=True)]
-    return pa.Table.from_arrays(arrays, schema=fetch_row_schema())
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(ArrivalRow._fields)
+    *stored, enriched = columns
+    arrays = [build_array(name, values) for name, values in zip(STORED_COLUMNS, stored, strict=True)]
+    derived = build_derived_arrays(enriched, stored[STORED_COLUMNS.index("url")])
+    return pa.Table.from_arrays([*arrays, *derived], names=list(ROW_COLUMNS))
 
 
-def fetch_row_schema() -> pa.Schema:
-    """Schema of `build_row_table`: milliseconds become timestamps without zone, UTC."""
+def build_array(name: str, values: Sequence[Any]) -> pa.Array:
+    """The values of one stored column."""
     import pyarrow as pa
 
-    types = {"position": pa.int64(), "occurred_at": pa.timestamp("ms"), "received_at": pa.timestamp("ms")}
-    return pa.schema([(name, types.get(name, pa.string())) for name in ROW_COLUMNS])
-
-
-def build_rows_sql(relation: str) -> str:
-    """The columns of `ROW_COLUMNS`, in the types of a segment, from an Arrow table of rows or from a segment."""
-    casts = {name: f"{name}::TIMESTAMP AS {name}" for name in ("occurred_at", "received_at")}
-    casts["metadata"] = "nullif(metadata, '{}') AS metadata"
-    return f"SELECT {', '.join(casts.get(name, name) for name in ROW_COLUMNS)} FROM {relation}"
+    if name == "position":
+        return pa.array(values, pa.int64())
+    if name in TIME_COLUMNS:
+        return pa.array(values, pa.timestamp("ms")).cast(pa.timestamp("us"))
+    if name == "metadata":
+        values = [None if text == "{}" else text for text in values]
+    return pa.array(values, pa.string())
 
 
 def build_persons_sql(relation: str, identity_relation: str) -> str:

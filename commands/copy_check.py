@@ -10,6 +10,7 @@ from hashlib import md5
 from typing import NamedTuple
 
 from columns.copy import CopyChanged, QueryTooLarge, Snapshot
+from columns.derived import ENRICHED_COLUMNS, FLAG_COLUMNS, find_page, parse_enriched
 from services import clock
 from services.context import Context
 from services.projects import Project
@@ -18,6 +19,7 @@ from stores.base import ArrivalRow
 SEPARATOR = "\x1f"
 ABSENT = "\x00"
 CLIENT_COLUMNS = ("anonymous_id", "user_id", "session_id", "url", "referrer", "user_agent", "ip")
+ENRICHED_TEXTS = tuple(name for name in ENRICHED_COLUMNS if name not in FLAG_COLUMNS)
 REPAIR = "run `flask copy rebuild`"
 
 
@@ -74,20 +76,25 @@ def fetch_store_digest(context: Context, project_key: str, stop: int) -> Digest:
 
 
 def build_text(row: ArrivalRow) -> str:
-    """All that is stored of an event."""
+    """All that is stored of an event and has a column in the copy."""
     occurred_at = None if row.occurred_at_ms is None else str(row.occurred_at_ms)
+    enriched = parse_enriched(row.enriched)
     texts = (
         row.event_id, row.event_name, occurred_at, str(row.received_at_ms),
         row.anonymous_id, row.user_id, row.session_id, row.url, row.referrer, row.user_agent, row.ip, row.metadata,
+        *(getattr(enriched, name) for name in ENRICHED_TEXTS), str(enriched.is_bot).lower(), find_page(row.url),
     )  # fmt: skip
     return SEPARATOR.join([ABSENT if text is None else text for text in texts])
 
 
 def fetch_copy_digest(context: Context, snapshot: Snapshot, stop: int) -> Digest:
     """Of the events before a position, in a snapshot of the copy."""
-    columns = ", ".join(f"coalesce({name}, $absent)" for name in CLIENT_COLUMNS)
+    columns, enriched = [
+        ", ".join(f"coalesce({name}, $absent)" for name in names) for names in (CLIENT_COLUMNS, ENRICHED_TEXTS)
+    ]
     text = f"""concat_ws($separator, event_id, event_name, coalesce(epoch_ms(occurred_at)::VARCHAR, $absent),
-        epoch_ms(received_at)::VARCHAR, {columns}, coalesce(metadata, '{{}}'))"""
+        epoch_ms(received_at)::VARCHAR, {columns}, coalesce(metadata, '{{}}'),
+        {enriched}, is_bot::VARCHAR, coalesce(page, $absent))"""
     parameters: dict[str, object] = {"separator": SEPARATOR, "absent": ABSENT, "stop": stop}
     sources = []
     if snapshot.segments:

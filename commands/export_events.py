@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
+from columns.derived import ENRICHED_PROPERTIES, parse_enriched
 from commands.csv_rows import EVENT_FIELDS
 from commands.files import STANDARD_STREAM, find_content_suffix, open_output, open_progress
 from commands.session import CommandFailed, context, readable_errors
@@ -39,6 +40,7 @@ class _ExportedEvent(msgspec.Struct, rename="camel", omit_defaults=True):
     user_agent: str | None = None
     ip: str | None = None
     metadata: msgspec.Raw | None = None
+    enriched: msgspec.Raw | None = None
 
 
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -54,8 +56,14 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 )
 @click.option("--from", "from_", metavar="TIME", help="Only events from this time or date on, in the project's zone.")
 @click.option("--to", metavar="TIME", help="Only events before this time, or to the end of this date.")
+@click.option(
+    "--enriched", "is_enriched", is_flag=True,
+    help="Also what the service found out about each event: browser, country, channel ...",
+)
 @readable_errors()
-def export_events(project_key: str, file_format: str | None, output: str, from_: str | None, to: str | None) -> None:
+def export_events(
+    project_key: str, file_format: str | None, output: str, from_: str | None, to: str | None, is_enriched: bool
+) -> None:
     """Export events in the order in which they arrived.
 
     An NDJSON file can be imported into another project, which then has exactly the same events.
@@ -67,7 +75,7 @@ def export_events(project_key: str, file_format: str | None, output: str, from_:
     exported = 0
     try:
         with open_output(output) as file, open_progress(opened.store.count(project_key), "events") as progress:
-            write = _start_csv(file) if is_csv else _start_ndjson(file)
+            write = (_start_csv if is_csv else _start_ndjson)(file, is_enriched)
             for rows in opened.store.scan(project_key, 0, batch_size=SCAN_EVENTS):
                 chosen = choose_rows(rows, time_range)
                 write(chosen)
@@ -92,11 +100,11 @@ def choose_rows(rows: list[ArrivalRow], time_range: TimeRange) -> list[ArrivalRo
     ]  # fmt: skip
 
 
-def _start_ndjson(file: BinaryIO) -> Callable[[Sequence[ArrivalRow]], object]:
-    return lambda rows: file.write(_encode_lines([build_exported_event(row) for row in rows]))
+def _start_ndjson(file: BinaryIO, is_enriched: bool) -> Callable[[Sequence[ArrivalRow]], object]:
+    return lambda rows: file.write(_encode_lines([build_exported_event(row, is_enriched) for row in rows]))
 
 
-def build_exported_event(row: ArrivalRow) -> _ExportedEvent:
+def build_exported_event(row: ArrivalRow, is_enriched: bool) -> _ExportedEvent:
     """The event as a client would send it."""
     return _ExportedEvent(
         row.event_name,
@@ -110,16 +118,21 @@ def build_exported_event(row: ArrivalRow) -> _ExportedEvent:
         row.user_agent,
         row.ip,
         None if row.metadata == "{}" else msgspec.Raw(row.metadata.encode()),
+        msgspec.Raw(row.enriched.encode()) if is_enriched and row.enriched is not None else None,
     )
 
 
-def _start_csv(file: BinaryIO) -> Callable[[Sequence[ArrivalRow]], object]:
-    """Columns are the fields of an event, metadata as JSON in one."""
-    file.write((",".join(EVENT_FIELDS) + "\r\n").encode())
+def _start_csv(file: BinaryIO, is_enriched: bool) -> Callable[[Sequence[ArrivalRow]], object]:
+    """Columns are the fields of an event, metadata as JSON in one; and one for each thing the service found out."""
+    added = ENRICHED_PROPERTIES if is_enriched else {}
+    file.write((",".join([*EVENT_FIELDS, *added]) + "\r\n").encode())
 
     def write(rows: Sequence[ArrivalRow]) -> None:
         text = io.StringIO()
-        csv.writer(text).writerows(build_record(row) for row in rows)
+        csv.writer(text).writerows(
+            (*build_record(row), *(getattr(parse_enriched(row.enriched), column) for column in added.values()))
+            for row in rows
+        )
         file.write(text.getvalue().encode())
 
     return write

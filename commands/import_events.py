@@ -84,14 +84,13 @@ class Import:
 
     def record_lines(self, path: str, lines: Iterable[Line], rejects: RejectsFile) -> None:
         """Store what can be stored, batch by batch; write down the rest. Raises StoreUnavailable."""
-        for batch in take_batches(lines, max_events=self.context.config.max_batch_events):
-            usable = [line for line in batch if line.event]
-            refused = [(line, line.code, line.error) for line in batch if not line.event]
+        for taken in take_batches(lines, max_events=self.context.config.max_batch_events):
+            usable = [line for line in taken if line.event]
+            refused = [(line, line.code, line.error) for line in taken if not line.event]
             if usable:
-                events = [line.event for line in usable]
-                result = record_batch(
-                    self.context, self.project, Batch(events), received_at_ms=clock.fetch_now_ms()
-                )
+                enriched = {index: line.enriched for index, line in enumerate(usable) if line.enriched}
+                batch = Batch([line.event for line in usable], enriched=enriched)
+                result = record_batch(self.context, self.project, batch, received_at_ms=clock.fetch_now_ms())
                 refused += [(usable[each.index], each.code, each.error) for each in result.rejected]
                 self.totals.accepted += result.accepted
                 self.totals.duplicates += result.duplicates

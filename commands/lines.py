@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from columns.derived import EnrichedColumns
 from commands.line_ids import LineIds
 from services import clock
 from services.ingest import lenient_json
@@ -29,6 +30,8 @@ class Line(NamedTuple):
     code: str = ""
     """Why it cannot."""
     error: str = ""
+    enriched: dict[str, Any] | None = None
+    """What an export wrote that the event had been enriched with."""
 
 
 class _Members(msgspec.Struct, rename=dict(zip("abcde", EVENT_ID_FIELDS, strict=True))):
@@ -42,7 +45,15 @@ class _Members(msgspec.Struct, rename=dict(zip("abcde", EVENT_ID_FIELDS, strict=
     timestamp: Any = None
 
 
+class _Enriched(EnrichedColumns, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What `services.enrich` may find out about an event."""
+
+    language: str | None = None
+
+
 _decode_members = msgspec.json.Decoder(_Members).decode
+_decode_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_enriched = msgspec.json.Decoder(_Enriched).decode
 
 
 def read_ndjson(stream: BinaryIO, *, ids: LineIds, zone: ZoneInfo | None, max_bytes: int) -> Iterator[Line]:
@@ -55,12 +66,31 @@ def read_ndjson(stream: BinaryIO, *, ids: LineIds, zone: ZoneInfo | None, max_by
         if number == 1:
             text = text.removeprefix(_BYTE_ORDER_MARK)
         if text := text.strip(b" \t\r\n"):
-            yield Line(number, text.decode(errors="replace"), complete_event(text, ids=ids, zone=zone))
+            event, enriched = take_enriched(text)
+            completed = complete_event(event, ids=ids, zone=zone)
+            yield Line(number, text.decode(errors="replace"), completed, enriched=enriched)
 
 
 def _skip_line(stream: BinaryIO) -> None:
     while (part := stream.readline(1 << 16)) and not part.endswith(b"\n"):
         pass
+
+
+def take_enriched(text: bytes) -> tuple[bytes, dict[str, Any] | None]:
+    """The event without its member `enriched`, and that, where it is what an export writes.
+
+    Anything else of this name is the client's, an unknown field like any.
+    """
+    if b'"enriched"' not in text:
+        return text, None
+    try:
+        members = _decode_raw_members(text)
+        enriched = members.pop("enriched")
+        _decode_enriched(enriched)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+        return text, None
+    found = msgspec.json.decode(enriched, type=dict[str, Any])
+    return msgspec.json.encode(members), {name: value for name, value in found.items() if value}
 
 
 def complete_event(text: bytes, *, ids: LineIds, zone: ZoneInfo | None) -> bytes:

@@ -10,7 +10,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from services import telemetry
 from services.telemetry import CacheOutcome
@@ -24,6 +26,9 @@ KEY_PREFIX = "apptracker:report:"
 MAX_PROCESS_BYTES = 32 * 1024 * 1024
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 RETRY_SECONDS = 5.0
+SCAN_KEYS = 1_000
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("apptracker.cache")
 
@@ -37,6 +42,15 @@ class Cache(Protocol):
     def keep(self, key: str, value: bytes) -> None:
         """Keep an entry for the time that was set, if that is possible."""
 
+    def forget(self, beginning: str) -> bool:
+        """Delete the entries whose keys begin so; False where that could not be done."""
+
+    def forget_here(self, beginning: str) -> None:
+        """Delete those that are in this process's own memory."""
+
+    def list_projects(self) -> set[str]:
+        """What keys of entries in this process's own memory begin with, up to a colon."""
+
 
 class NoCache:
     """CACHE_TTL=0: every report is computed."""
@@ -46,6 +60,15 @@ class NoCache:
 
     def keep(self, key: str, value: bytes) -> None:
         return None
+
+    def forget(self, beginning: str) -> bool:
+        return True
+
+    def forget_here(self, beginning: str) -> None:
+        return None
+
+    def list_projects(self) -> set[str]:
+        return set()
 
 
 class ProcessCache:
@@ -77,6 +100,20 @@ class ProcessCache:
             while self._bytes > MAX_PROCESS_BYTES:
                 _, (_, oldest) = self._entries.popitem(last=False)
                 self._bytes -= len(oldest)
+
+    def forget(self, beginning: str) -> bool:
+        """Of this process only; what others have is theirs to forget (`services.maintenance.watch`)."""
+        self.forget_here(beginning)
+        return True
+
+    def forget_here(self, beginning: str) -> None:
+        with self._lock:
+            for key in [key for key in self._entries if key.startswith(beginning)]:
+                self._bytes -= len(self._entries.pop(key)[1])
+
+    def list_projects(self) -> set[str]:
+        with self._lock:
+            return {key.partition(":")[0] for key in self._entries}
 
 
 class RedisCache:
@@ -110,6 +147,22 @@ class RedisCache:
         except Exception as exc:  # noqa: BLE001 - an entry that is not kept is computed again
             self._note_failure(exc)
 
+    def forget(self, beginning: str) -> bool:
+        """Looks through all keys of the database: rare, and without holding Redis up."""
+        try:
+            for keys in batched(self._client.scan_iter(match=f"{KEY_PREFIX}{beginning}*", count=SCAN_KEYS), SCAN_KEYS):
+                self._client.unlink(*keys)
+        except Exception as exc:  # noqa: BLE001 - whoever asked is told
+            self._note_failure(exc)
+            return False
+        return True
+
+    def forget_here(self, beginning: str) -> None:
+        return None
+
+    def list_projects(self) -> set[str]:
+        return set()
+
     def _may_ask(self) -> bool:
         if not self._is_away:
             return True
@@ -125,6 +178,13 @@ class RedisCache:
         self._is_away = True
         telemetry.record_cache(CacheOutcome.ERROR)
         _logger.warning("Redis is away, reports are not cached for %s s: %s", RETRY_SECONDS, type(exc).__name__)
+
+
+def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """The items in lists of at most `most`, none empty."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, most)):
+        yield batch
 
 
 def open_cache(config: Config, client: redis.Redis | None) -> Cache:

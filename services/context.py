@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from columns.copy import ColumnarCopy
     from config import Config
     from services.cache import Cache
+    from services.enrich import GeoReader
     from services.ingest.commit import GroupCommitter
+    from services.rate_window import Ledger
     from stores.base import Store
 
 
@@ -20,5 +22,7 @@ class Context:
     config: Config
     store: Store
     cache: Cache
+    ledger: Ledger
     committer: GroupCommitter
     copy: ColumnarCopy
+    geo: GeoReader

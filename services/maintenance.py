@@ -10,10 +10,13 @@ import logging
 import threading
 
 from columns.manifest import lock_copy
-from services import clock
+from services import clock, enrich
 from services.context import Context
-from services.projects import list_projects, sweep_erased_projects
+from services.erasure import find_newest, purge_removals, resume_removals
+from services.errors import Unavailable
+from services.projects import Project, list_projects, sweep_erased_projects
 from services.rejections import purge_rejections
+from services.retention_policy import RetentionClock, apply_retention
 from services.sealing import SealingProcess
 from stores.base import StoreUnavailable
 
@@ -28,16 +31,42 @@ def start(context: Context) -> None:
     sealing = SealingProcess(context.config)
     context.copy.delegate_sealing(sealing.start)
     threading.Thread(target=run, args=(context, sealing), name="maintenance", daemon=True).start()
+    threading.Thread(target=watch, args=(context,), name="forgetting", daemon=True).start()
+
+
+def watch(context: Context) -> None:
+    """Until the process ends, every `INTERVAL_SECONDS`, in each worker: forget what was removed from projects."""
+    pause, seen = threading.Event(), dict[str, int]()
+    while not pause.wait(INTERVAL_SECONDS):
+        try:
+            forget_removed(context, seen)
+        except StoreUnavailable:
+            _logger.warning("The store is not available; what was removed may still be in memory")
+        except Exception:
+            _logger.exception("What was removed may still be in memory; the next round tries again")
+
+
+def forget_removed(context: Context, seen: dict[str, int]) -> None:
+    """Drop what this process has in memory of projects from which events were removed since the last call, and finished
+    reports also of those that it has not `seen` before."""
+    context.copy.forget_removed()
+    for project_key in context.cache.list_projects():
+        newest = find_newest(context, project_key)
+        if seen.get(project_key) != newest:
+            context.cache.forget_here(f"{project_key}:")
+        seen[project_key] = newest
 
 
 def run(context: Context, sealing: SealingProcess) -> None:
     """Until the process ends, a round every `INTERVAL_SECONDS` by whichever worker of the host holds the lock."""
+    # half a second of work that the first event would wait for otherwise
+    enrich.prepare(context.geo)
     pause = threading.Event()
     with lock_copy(context.config.data_dir / "maintenance.lock"):
-        number = 0
+        number, retention = 0, RetentionClock()
         while not pause.wait(INTERVAL_SECONDS):
             try:
-                run_round(context, sealing, is_sweep=number % SWEEP_EVERY_ROUNDS == 0)
+                run_round(context, sealing, is_sweep=number % SWEEP_EVERY_ROUNDS == 0, retention=retention)
             except StoreUnavailable:
                 _logger.warning("The store is not available; upkeep waits")
             except Exception:
@@ -45,19 +74,40 @@ def run(context: Context, sealing: SealingProcess) -> None:
             number += 1
 
 
-def run_round(context: Context, sealing: SealingProcess, *, is_sweep: bool) -> None:
-    """Extend the copies that have enough to seal; on a sweep also audit copies and remove what has expired."""
+def run_round(
+    context: Context, sealing: SealingProcess, *, is_sweep: bool, retention: RetentionClock | None = None
+) -> None:
+    """Carry out removals in the copies and extend those that have enough to seal; on a sweep also audit copies, finish
+    removals that were cut short, and remove what has expired."""
     projects = list_projects(context)
+    known = {project.project_key for project in projects}
+    for project_key in known.intersection(context.copy.list_copied_projects()):
+        context.copy.catch_up(project_key)
     for project in projects:
         if context.copy.count_unsealed(project.project_key) >= context.config.seal_events:
             sealing.start(project.project_key, project.data_epoch)
             sealing.wait()
     if is_sweep:
-        known = {project.project_key for project in projects}
-        for project_key in context.copy.list_copied_projects():
-            if project_key in known:
-                context.copy.audit(project_key, force=False)
-            else:
-                context.copy.forget(project_key)
-        sweep_erased_projects(context)
-        purge_rejections(context, clock.fetch_now_ms())
+        sweep(context, projects, retention or RetentionClock(), now_ms=clock.fetch_now_ms())
+
+
+def sweep(context: Context, projects: list[Project], retention: RetentionClock, *, now_ms: int) -> None:
+    """Audit copies, finish removals that were cut short, and remove what has expired."""
+    known = {project.project_key for project in projects}
+    for project_key in context.copy.list_copied_projects():
+        if project_key in known:
+            context.copy.audit(project_key, force=False)
+        else:
+            context.copy.forget(project_key)
+    sweep_erased_projects(context)
+    purge_rejections(context, now_ms)
+    resume_removals(context, now_ms=now_ms)
+    purge_removals(context, sorted(known), now_ms=now_ms)
+    for project in projects:
+        if retention.is_due(project, now_ms):
+            try:
+                apply_retention(context, project, now_ms=now_ms)
+            except Unavailable as exc:
+                _logger.warning("Retention of project %s waits: %s", project.project_key, exc.message)
+                continue
+            retention.note(project, now_ms)

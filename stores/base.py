@@ -37,10 +37,15 @@ class Event(msgspec.Struct, frozen=True):
     user_agent: str | None = None
     ip: str | None = None
     metadata: dict[str, Any] = {}
+    enriched: dict[str, Any] = {}
+    """What the service found out about it (`services.enrich`): texts, and `isBot`, true or absent."""
 
 
 class ArrivalRow(NamedTuple):
-    """One stored event, as `Store.scan` reads it for the columnar copy; `metadata` is JSON object text."""
+    """One stored event, as `Store.scan` reads it for the columnar copy.
+
+    `metadata` is JSON object text, and so is `enriched`, or None.
+    """
 
     position: int
     event_id: str
@@ -55,6 +60,7 @@ class ArrivalRow(NamedTuple):
     user_agent: str | None
     ip: str | None
     metadata: str
+    enriched: str | None
 
 
 Document = dict[str, Any]
@@ -100,8 +106,31 @@ class Store(Protocol):
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
         """How many events `scan` of the same range would yield. Answered from an index."""
 
+    def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
+        """The project's event of this id; None where there is none."""
+
+    def scan_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> Iterator[list[ArrivalRow]]:
+        """The events with `position < stop` (None: all) of this userId, and those without one of these anonymousIds.
+
+        Each once, in no promised order, in lists of which none is empty. May read all of the project's events.
+        """
+
+    def erase_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> int:
+        """Remove the events of `scan_person` for good; how many. Safe to repeat, and in several processes at once."""
+
+    def erase_before(self, project_key: str, before_ms: int, stop: int | None = None) -> int:
+        """Remove for good the events with `position < stop` that occurred before a moment, those without a valid time
+        by when they were received; how many. Safe to repeat, and in several processes at once."""
+
     def erase_events(self, project_key: str) -> int:
         """Remove every event of the project for good; how many there were."""
+
+    def scrub(self) -> None:
+        """Have no file of the store's own hold what was deleted before, as far as that is the adapter's to decide."""
 
     def insert_document(self, collection: str, document_id: str, document: Document) -> bool:
         """Store a small document under its id, durably; False, and nothing changed, if the id is taken."""
@@ -120,8 +149,12 @@ class Store(Protocol):
         order_by: str | None = None,
         descending: bool = False,
         limit: int | None = None,
+        after: str | None = None,
     ) -> list[Document]:
-        """The documents whose top-level fields equal all of `equals`, ordered by a top-level field, ties by id."""
+        """The documents whose top-level fields equal all of `equals`, ordered by a top-level field, ties by id.
+
+        `after`: only those whose ids sort after this one, which need not be there.
+        """
 
     def update_document(
         self, collection: str, document_id: str, changes: Document, *, expect: Document | None = None

@@ -6,6 +6,7 @@ until a window has passed that is longer than any write may take; `MongoStore.ap
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -24,9 +25,11 @@ from pymongo.write_concern import WriteConcern
 from services.clock import fetch_now_ms
 from stores.base import ArrivalRow, Event, StoreUnavailable
 from stores.mongo_documents import MongoDocuments, find_duplicates, translated_errors
-from stores.mongo_events import CODEC, decode_event, encode_event
+from stores.mongo_events import CODEC, build_event_key, decode_event, encode_event
+from stores.person_queries import split_ids
 
 ERASE_CHUNK_EVENTS = 5_000
+SCAN_CHUNK_EVENTS = 10_000
 PING_SECONDS = 2.0
 """Who asks whether the database is there wants to know soon."""
 
@@ -43,9 +46,22 @@ DOCUMENT_INDEXES = (
     ("projects", (("projectKey", 1),), True),
     ("api_keys", (("projectKey", 1),), False),
     ("rejections", (("projectKey", 1), ("receivedAt", -1), ("_id", 1)), False),
+    ("projects", (("organisationId", 1),), False),
+    ("memberships", (("userId", 1),), False),
+    ("memberships", (("organisationId", 1),), False),
+    ("invitations", (("organisationId", 1),), False),
+    ("user_names", (("userId", 1),), False),
     ("rejections", (("receivedAt", 1),), False),
+    *((name, (("projectKey", 1), ("createdAt", 1), ("_id", 1)), False) for name in (
+        "saved_reports", "annotations", "cohorts", "shared_links",
+    )),
+    ("shared_links", (("savedReportId", 1),), False),
+    ("removals", (("projectKey", 1), ("_id", 1)), False),
+    ("audit_log", (("projectKey", 1), ("_id", 1)), False),
+    ("audit_log", (("organisationId", 1), ("_id", 1)), False),
 )
-"""Collection, fields, and whether unique. `_id` is unique without saying so. The last one serves `purge_documents`."""
+"""Collection, fields, and whether unique. `_id` is unique without saying so. The one by receivedAt alone serves
+`purge_documents`."""
 
 
 class MongoStore(MongoDocuments):
@@ -132,18 +148,60 @@ class MongoStore(MongoDocuments):
         with translated_errors():
             return self._fetch_collection("events").count_documents(_build_range(project_key, start, stop))
 
+    def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
+        with translated_errors(), pymongo.timeout(self._timeout_seconds):
+            found = self._fetch_collection("events").find_one({"_id": build_event_key(project_key, event_id)})
+        return None if found is None else decode_event(found)
+
+    def scan_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> Iterator[list[ArrivalRow]]:
+        for query in _list_person_queries(project_key, user_id, anonymous_ids, stop):
+            yield from self._scan_query(query)
+
+    def erase_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> int:
+        queries = _list_person_queries(project_key, user_id, anonymous_ids, stop)
+        return sum(self._erase_query(query) for query in queries)
+
+    def erase_before(self, project_key: str, before_ms: int, stop: int | None = None) -> int:
+        timed = {**_build_range(project_key, 0, stop), "timestamp": {"$lt": DatetimeMS(before_ms)}}
+        received_stop = before_ms if stop is None else min(before_ms, stop)
+        untimed = {**_build_range(project_key, 0, received_stop), "timestamp": None}
+        return self._erase_query(timed) + self._erase_query(untimed)
+
     def erase_events(self, project_key: str) -> int:
-        """By chunks, each of which is short enough for the timeout."""
+        """Until there are none, so that those go too that were being stored."""
         erased = 0
-        while True:
-            with translated_errors():
-                events = self._fetch_collection("events")
-                chunk = events.find({"projectKey": project_key}, {"_id": 1}).limit(ERASE_CHUNK_EVENTS)
-                ids = [found["_id"] for found in chunk]
-                if not ids:
-                    return erased
-                with pymongo.timeout(self._timeout_seconds):
-                    erased += events.delete_many({"_id": {"$in": ids}}).deleted_count
+        while found := self._erase_query({"projectKey": project_key}):
+            erased += found
+        return erased
+
+    def scrub(self) -> None:
+        """What the server keeps in its journal, oplog and free pages is not the adapter's to decide."""
+
+    def _scan_query(self, query: dict[str, Any]) -> Iterator[list[ArrivalRow]]:
+        with translated_errors():
+            cursor = self._fetch_collection("events").find(query)
+        with closing(cursor):
+            while True:
+                with translated_errors():
+                    rows = [decode_event(document) for document in itertools.islice(cursor, SCAN_CHUNK_EVENTS)]
+                if not rows:
+                    return
+                yield rows
+
+    def _erase_query(self, query: dict[str, Any]) -> int:
+        """By chunks of one pass, each of which is short enough for the timeout."""
+        erased = 0
+        with translated_errors():
+            events = self._fetch_collection("events")
+            with closing(events.find(query, {"_id": 1})) as found:
+                while ids := [each["_id"] for each in itertools.islice(found, ERASE_CHUNK_EVENTS)]:
+                    with pymongo.timeout(self._timeout_seconds):
+                        erased += events.delete_many({"_id": {"$in": ids}}).deleted_count
+        return erased
 
     def _fetch_client(self) -> MongoClient[dict[str, Any]]:
         with self._lock:
@@ -184,6 +242,16 @@ class MongoStore(MongoDocuments):
         if last_write is None or last_write["opTime"] == last_write["majorityOpTime"]:
             return now_ms
         return int(last_write["majorityWriteDate"])
+
+
+def _list_person_queries(
+    project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None
+) -> list[dict[str, Any]]:
+    """Each event of the person meets one of them. A missing field equals None."""
+    bound = _build_range(project_key, 0, stop)
+    by_user = [] if user_id is None else [{**bound, "userId": user_id}]
+    anonymous = [{**bound, "userId": None, "anonymousId": {"$in": list(ids)}} for ids in split_ids(anonymous_ids)]
+    return [*anonymous, *by_user]
 
 
 def _build_range(project_key: str, start: int, stop: int | None) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class MongoDocuments:
 
     def find_documents(
         self, collection: str, equals: Document | None = None, *, order_by: str | None = None,
-        descending: bool = False, limit: int | None = None,
+        descending: bool = False, limit: int | None = None, after: str | None = None,
     ) -> list[Document]:  # fmt: skip
         order = [("_id", 1)]
         if order_by is not None:
@@ -60,7 +60,8 @@ class MongoDocuments:
         if limit == 0:
             return []
         with self._open(collection) as documents:
-            found = documents.find(_build_filter(equals or {})).sort(order).limit(limit or 0)
+            query = _build_filter(equals or {}) | ({} if after is None else {"_id": {"$gt": after}})
+            found = documents.find(query).sort(order).limit(limit or 0)
             return [_strip(document) for document in found]
 
     def update_document(

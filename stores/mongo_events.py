@@ -48,7 +48,7 @@ def decode_event(document: dict[str, Any]) -> ArrivalRow:
     get = document.get
     received_at_ms = int(document["receivedAt"])
     occurred_at = document["timestamp"]
-    metadata = get("metadata")
+    metadata, enriched = get("metadata"), get("enriched")
     return ArrivalRow(
         received_at_ms,
         document["eventId"],
@@ -62,14 +62,20 @@ def decode_event(document: dict[str, Any]) -> ArrivalRow:
         get("referrer"),
         get("userAgent"),
         get("ip"),
-        get("metadataJson", "{}") if metadata is None else _METADATA.encode(metadata).decode(),
+        get("metadataJson", "{}") if metadata is None else _JSON.encode(metadata).decode(),
+        None if enriched is None else _JSON.encode(enriched).decode(),
     )
+
+
+def build_event_key(project_key: str, event_id: str) -> str:
+    """`_id` of an event: stored once for ever. A projectKey holds no colon."""
+    return f"{project_key}:{event_id}"
 
 
 def _build_document(event: Event) -> dict[str, Any]:
     occurred_at_ms = event.occurred_at_ms
     document: dict[str, Any] = {
-        "_id": f"{event.project_key}:{event.event_id}",
+        "_id": build_event_key(event.project_key, event.event_id),
         "projectKey": event.project_key,
         "eventId": event.event_id,
         "eventName": event.event_name,
@@ -90,6 +96,8 @@ def _build_document(event: Event) -> dict[str, Any]:
         document["userAgent"] = event.user_agent
     if event.ip is not None:
         document["ip"] = event.ip
+    if event.enriched:
+        document["enriched"] = event.enriched
     return document
 
 
@@ -109,4 +117,4 @@ def _encode_foreign(value: object) -> int:
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
-_METADATA = msgspec.json.Encoder(enc_hook=_encode_foreign)
+_JSON = msgspec.json.Encoder(enc_hook=_encode_foreign)

@@ -14,22 +14,26 @@ from typing import Any
 import msgspec
 
 from stores.base import ArrivalRow, Event
+from stores.person_queries import split_ids
 from stores.sqlite_documents import SQLiteDocuments
 from stores.sqlite_file import SQLiteFile, UnknownSchema
 
 __all__ = ["SQLiteStore", "UnknownSchema"]
 
 ERASE_CHUNK_EVENTS = 5_000
+SCAN_CHUNK_EVENTS = 10_000
 LARGEST_ROWID = 2**63 - 1
 
-INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SELECT_STORED = "SELECT id FROM events WHERE id >= ? AND id < ?"
 COUNT_EVENTS = "SELECT count(*) FROM events WHERE project = ? AND id >= ? AND id < ?"
-SELECT_EVENTS = """
+SELECT_ROW = """
     SELECT id, event_id, event_name, occurred_at, received_at, anonymous_id, user_id, session_id,
-           url, referrer, user_agent, ip, coalesce(metadata, '{}')
-    FROM events WHERE project = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?
-"""
+           url, referrer, user_agent, ip, coalesce(metadata, '{}'), enriched
+    FROM events WHERE project = ?"""
+SELECT_EVENTS = f"{SELECT_ROW} AND id >= ? AND id < ? ORDER BY id LIMIT ?"
+SELECT_EVENT = f"{SELECT_ROW} AND event_id = ?"
+OLDER = "coalesce(occurred_at, received_at) < ?"
 
 
 class SQLiteStore(SQLiteDocuments):
@@ -53,8 +57,7 @@ class SQLiteStore(SQLiteDocuments):
     def append(self, events: Sequence[Event]) -> list[bool]:
         if not events:
             return []
-        encode = msgspec.json.encode
-        texts = [encode(event.metadata).decode() if event.metadata else None for event in events]
+        texts = [(_encode(event.metadata), _encode(event.enriched)) for event in events]
         with self._file.write() as connection:
             numbers = self._ensure_project_numbers(connection, {event.project_key for event in events})
             stop = _reserve_positions(connection, len(events))
@@ -65,7 +68,7 @@ class SQLiteStore(SQLiteDocuments):
                     (
                         position, numbers[event.project_key], event.event_id, event.event_name,
                         event.occurred_at_ms, event.received_at_ms, event.anonymous_id, event.user_id,
-                        event.session_id, event.url, event.referrer, event.user_agent, event.ip, text,
+                        event.session_id, event.url, event.referrer, event.user_agent, event.ip, *text,
                     )
                     for position, event, text in zip(range(start, stop), events, texts, strict=True)
                 ],
@@ -107,6 +110,31 @@ class SQLiteStore(SQLiteDocuments):
         with self._file.read() as connection:
             return _fetch_integer(connection, COUNT_EVENTS, bounds)
 
+    def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
+        number = self._fetch_project_number(project_key)
+        with self._file.read() as connection:
+            row = connection.execute(SELECT_EVENT, (number, event_id)).fetchone()
+        return None if row is None else ArrivalRow._make(row)
+
+    def scan_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> Iterator[list[ArrivalRow]]:
+        for condition, values in _list_person_conditions(user_id, anonymous_ids):
+            yield from self._scan_where(project_key, condition, values, stop)
+
+    def erase_person(
+        self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
+    ) -> int:
+        conditions = _list_person_conditions(user_id, anonymous_ids)
+        return sum(self._erase_where(project_key, condition, values, stop) for condition, values in conditions)
+
+    def erase_before(self, project_key: str, before_ms: int, stop: int | None = None) -> int:
+        return self._erase_where(project_key, OLDER, (before_ms,), stop)
+
+    def scrub(self) -> None:
+        """What is deleted is overwritten in the file at once; the log beside it may still hold it."""
+        self._file.truncate_log()
+
     def erase_events(self, project_key: str) -> int:
         """In small transactions, so that ingest goes on between them. Erased bytes are overwritten, also those of
         documents that were deleted before."""
@@ -122,6 +150,40 @@ class SQLiteStore(SQLiteDocuments):
             if cursor.rowcount < ERASE_CHUNK_EVENTS:
                 break
         self._file.truncate_log()
+        return erased
+
+    def _scan_where(
+        self, project_key: str, condition: str, values: tuple[Any, ...], stop: int | None
+    ) -> Iterator[list[ArrivalRow]]:
+        """The project's events below `stop` that meet a condition, in position order."""
+        number, start = self._fetch_project_number(project_key), 0
+        bound = self._fetch_next_position() if stop is None else stop
+        query = f"{SELECT_ROW} AND id >= ? AND id < ? AND {condition} ORDER BY id LIMIT ?"
+        while number is not None:
+            with self._file.read() as connection:
+                cursor = connection.execute(query, (number, start, bound, *values, SCAN_CHUNK_EVENTS))
+                rows = [ArrivalRow._make(row) for row in cursor]
+            if rows:
+                yield rows
+                start = rows[-1].position + 1
+            if len(rows) < SCAN_CHUNK_EVENTS:
+                return
+
+    def _erase_where(self, project_key: str, condition: str, values: tuple[Any, ...], stop: int | None) -> int:
+        """Found outside of transactions and deleted in small ones, so that ingest goes on meanwhile."""
+        number, start, erased = self._fetch_project_number(project_key), 0, 0
+        bound = self._fetch_next_position() if stop is None else stop
+        query = f"SELECT id FROM events WHERE project = ? AND id >= ? AND id < ? AND {condition} ORDER BY id LIMIT ?"
+        while number is not None:
+            with self._file.read() as connection:
+                cursor = connection.execute(query, (number, start, bound, *values, ERASE_CHUNK_EVENTS))
+                ids = cursor.fetchall()
+            if ids:
+                with self._file.write() as connection:
+                    erased += connection.executemany("DELETE FROM events WHERE id = ?", ids).rowcount
+                start = ids[-1][0] + 1
+            if len(ids) < ERASE_CHUNK_EVENTS:
+                break
         return erased
 
     def _fetch_next_position(self) -> int:
@@ -150,6 +212,21 @@ class SQLiteStore(SQLiteDocuments):
                 number = _fetch_integer(connection, query, (project_key,))
             numbers[project_key] = number
         return numbers
+
+
+def _list_person_conditions(user_id: str | None, anonymous_ids: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """SQL conditions with their values: each event of the person meets one of them."""
+    by_user: list[tuple[str, tuple[str, ...]]] = [] if user_id is None else [("user_id = ?", (user_id,))]
+    anonymous = [
+        (f"user_id IS NULL AND anonymous_id IN ({', '.join('?' * len(ids))})", tuple(ids))
+        for ids in split_ids(anonymous_ids)
+    ]
+    return [*anonymous, *by_user]
+
+
+def _encode(fields: dict[str, Any]) -> str | None:
+    """JSON text of an object, None of an empty one."""
+    return msgspec.json.encode(fields).decode() if fields else None
 
 
 def _reserve_positions(connection: sqlite3.Connection, how_many: int) -> int:

@@ -42,12 +42,12 @@ class SQLiteDocuments:
 
     def find_documents(
         self, collection: str, equals: Document | None = None, *, order_by: str | None = None,
-        descending: bool = False, limit: int | None = None,
+        descending: bool = False, limit: int | None = None, after: str | None = None,
     ) -> list[Document]:  # fmt: skip
         # Closed before the connection goes back: a half-read query would pin the next reader to its snapshot.
         with (
             self._file.read() as connection,
-            closing(_find(connection, collection, equals or {}, order_by, descending)) as found,
+            closing(_find(connection, collection, equals or {}, order_by, descending, after)) as found,
         ):
             return [document for _, document in islice(found, limit)]
 
@@ -68,7 +68,7 @@ class SQLiteDocuments:
 
     def delete_documents(self, collection: str, equals: Document) -> int:
         with self._file.write() as connection:
-            ids = [document_id for document_id, _ in _find(connection, collection, equals, None, False)]
+            ids = [document_id for document_id, _ in _find(connection, collection, equals)]
             connection.executemany(DELETE_DOCUMENT, [(collection, document_id) for document_id in ids])
         return len(ids)
 
@@ -110,11 +110,19 @@ def _fetch(connection: sqlite3.Connection, collection: str, document_id: str) ->
 
 
 def _find(
-    connection: sqlite3.Connection, collection: str, equals: Document, order_by: str | None, descending: bool
+    connection: sqlite3.Connection,
+    collection: str,
+    equals: Document,
+    order_by: str | None = None,
+    descending: bool = False,
+    after: str | None = None,
 ) -> Generator[tuple[str, Document], None, None]:
     """Ids and documents. SQL narrows the search down by index; what is equal is decided by `matches`."""
     check_equals(equals)
     conditions, parameters = ["collection = ?"], [collection]
+    if after is not None:
+        conditions.append("id > ?")
+        parameters.append(after)
     for name, value in equals.items():
         # json_extract of some SQLite versions ends a text at NUL, so such a value is left to `matches`.
         if isinstance(value, str) and "\0" not in value:

@@ -40,6 +40,7 @@ MIGRATIONS = (
     CREATE INDEX documents_by_project
         ON documents (collection, json_extract(body, '$.projectKey'), json_extract(body, '$.receivedAt'));
     """,
+    "ALTER TABLE events ADD COLUMN enriched TEXT;",
 )
 """Statement n brings a file from schema n to n + 1. `PRAGMA user_version` says where a file is."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,8 @@ class Batch:
     """The client's clock when it sent the batch, as it came; None: it did not say."""
     context: bytes | None = None
     """JSON text of the defaults its events inherit."""
+    enriched: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    """By the number of the event: what it was enriched with before. It is not found out anew."""
 
 
 class _Envelope(msgspec.Struct, rename="camel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -29,20 +30,40 @@ def test_every_field_comes_back_as_it_was(store: Store) -> None:
     full = build_event(
         "e1", event_name="purchase", occurred_at_ms=-62_135_596_800_000, anonymous_id="anon", user_id="user",
         session_id="session", url="https://example.com/?a=1#b", referrer="", user_agent="agent", ip="::1",
-        metadata={"plan": "pro"},
+        metadata={"plan": "pro"}, enriched={"browser": "Firefox", "isBot": True},
     )  # fmt: skip
     assert store.append([full]) == [True]
     (row,) = fetch_rows(store)
     assert row[1:] == (
         "e1", "purchase", -62_135_596_800_000, RECEIVED_MS, "anon", "user", "session",
         "https://example.com/?a=1#b", "", "agent", "::1", '{"plan":"pro"}',
+        '{"browser":"Firefox","isBot":true}',
     )  # fmt: skip
 
 
 def test_what_an_event_lacks_is_none_and_metadata_an_empty_object(store: Store) -> None:
     store.append([build_event("e1", occurred_at_ms=None)])
     (row,) = fetch_rows(store)
-    assert row[1:] == ("e1", "page_view", None, RECEIVED_MS, None, None, None, None, None, None, None, "{}")
+    assert row[1:] == ("e1", "page_view", None, RECEIVED_MS, None, None, None, None, None, None, None, "{}", None)
+
+
+def test_an_event_is_found_by_its_id_in_its_project(store: Store) -> None:
+    others = build_event("e1", project_key=OTHER_PROJECT)
+    store.append([build_event("e1", url="/a"), build_event("e2", url="/b"), others])
+    first, second = fetch_rows(store)
+    assert store.fetch_event(PROJECT, "e1") == first
+    assert store.fetch_event(PROJECT, "e2") == second
+    found = store.fetch_event(OTHER_PROJECT, "e1")
+    assert found is not None
+    assert found.url is None
+    assert store.fetch_event(OTHER_PROJECT, "e2") is None
+    assert store.fetch_event("ffffffffffff", "e1") is None, "a project without events"
+
+
+@pytest.mark.parametrize("event_id", ["", "\0", "e1\0", "E1", "$ne", "a:b", "😀", "x" * 10_000])
+def test_an_id_that_no_event_has_finds_none(store: Store, event_id: str) -> None:
+    store.append([build_event("e1")])
+    assert store.fetch_event(PROJECT, event_id) is None
 
 
 @pytest.mark.parametrize("occurred_at_ms", [-62_135_596_800_000, -1, 0, 253_402_300_799_999])
@@ -55,11 +76,14 @@ def test_times_of_all_years_keep_their_millisecond(store: Store, occurred_at_ms:
     "text", ["nul \0 inside", "\0", "emoji 😀 ﷽", "quote ' \" \\", "a\r\n\tb", "$ref", "x" * 500, " "]
 )
 def test_hostile_texts_come_back_as_they_were(store: Store, text: str) -> None:
-    events = [build_event(text, event_name=text, anonymous_id=text, user_id=text, session_id=text, url=text, ip=text)]
+    names = ("event_name", "anonymous_id", "user_id", "session_id", "url", "ip")
+    events = [build_event(text, **dict.fromkeys(names, text), enriched={"browser": text})]
     assert store.append(events) == [True]
     assert store.append(events) == [False]
     (row,) = fetch_rows(store)
     assert {row.event_id, row.event_name, row.anonymous_id, row.user_id, row.session_id, row.url, row.ip} == {text}
+    assert json.loads(row.enriched or "") == {"browser": text}
+    assert store.fetch_event(PROJECT, text) == row
 
 
 def test_ids_that_differ_only_after_a_nul_or_in_case_are_different(store: Store) -> None:

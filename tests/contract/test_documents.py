@@ -63,6 +63,15 @@ def test_ids_may_be_any_text(store: Store) -> None:
     ]
 
 
+def test_pages_go_on_after_an_id_that_need_not_be_there(store: Store) -> None:
+    fill(store, a={"n": 1, "kind": "x"}, c={"n": 2, "kind": "y"}, e={"n": 3, "kind": "x"}, g={"n": 4, "kind": "x"})
+    assert [found["n"] for found in store.find_documents(THINGS, after="c")] == [3, 4]
+    assert [found["n"] for found in store.find_documents(THINGS, after="b")] == [2, 3, 4]
+    assert [found["n"] for found in store.find_documents(THINGS, {"kind": "x"}, after="a", limit=1)] == [3]
+    assert [found["n"] for found in store.find_documents(THINGS, after="a", order_by="n", descending=True)] == [4, 3, 2]
+    assert store.find_documents(THINGS, after="g") == []
+
+
 def test_inserting_no_documents_does_nothing(store: Store) -> None:
     store.insert_documents(THINGS, {})
     assert store.find_documents(THINGS) == []

@@ -71,7 +71,7 @@ def test_a_newer_schema_stops_with_what_to_do(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(UnknownSchema, match=r"schema 99, this AppTracker knows up to 1"):
+    with pytest.raises(UnknownSchema, match=r"schema 99, this AppTracker knows up to 2"):
         SQLiteStore(path).ensure_ready()
 
 
@@ -89,9 +89,30 @@ def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch: pyte
     for store in stores:
         store.close()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations),)
         assert "note" in [row[1] for row in connection.execute("PRAGMA table_info(documents)")]
     connection.close()
+
+
+def test_a_file_from_before_enrichment_takes_enriched_events(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(f"{sqlite_file.MIGRATIONS[0]}; PRAGMA user_version = 1")
+    connection.execute("INSERT INTO project_numbers VALUES (7, ?)", (PROJECT,))
+    connection.execute(
+        "INSERT INTO events VALUES (1, 7, 'old', 'seen', 5, 6, 'anon', NULL, NULL, '/a', NULL, NULL, NULL, '{\"a\":1}')"
+    )
+    connection.execute("UPDATE counter SET next_position = 2")
+    connection.commit()
+    connection.close()
+    store = SQLiteStore(path)
+    new = build_event("new", occurred_at_ms=7, received_at_ms=8, enriched={"browser": "Firefox"})
+    assert store.append([build_event("old"), new]) == [False, True]
+    assert fetch_rows(store) == [
+        (1, "old", "seen", 5, 6, "anon", None, None, "/a", None, None, None, '{"a":1}', None),
+        (3, "new", "page_view", 7, 8, None, None, None, None, None, None, None, "{}", '{"browser":"Firefox"}'),
+    ]
+    store.close()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +123,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StoreUnavailable, match="missing"):
         SQLiteStore(path).ensure_ready()
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
     connection.close()
 
@@ -130,7 +151,8 @@ def test_mongodb_has_the_documented_indexes(mongodb_uri: str, mongodb_database: 
 
 def test_mongodb_keeps_events_as_native_documents(mongodb_uri: str, mongodb_database: str) -> None:
     store = open_mongo_store(mongodb_uri, mongodb_database)
-    native = build_event("e1", occurred_at_ms=None, metadata={"$a": {"b.c": 1}})
+    enriched = {"country": "DE", "isBot": True}
+    native = build_event("e1", occurred_at_ms=None, metadata={"$a": {"b.c": 1}}, enriched=enriched)
     store.append([native, build_event("e2", metadata={"a": 2**64})])
     with MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True) as client:
         first, second = client[mongodb_database]["events"].find().sort("_id", 1)
@@ -138,10 +160,10 @@ def test_mongodb_keeps_events_as_native_documents(mongodb_uri: str, mongodb_data
     assert first.pop("receivedAt").isoformat(timespec="milliseconds") == "2025-01-06T10:00:00.123+00:00"
     assert first == {
         "_id": f"{PROJECT}:e1", "projectKey": PROJECT, "eventId": "e1", "eventName": "page_view", "timestamp": None,
-        "metadata": {"$a": {"b.c": 1}},
+        "metadata": {"$a": {"b.c": 1}}, "enriched": enriched,
     }  # fmt: skip
     assert second["metadataJson"] == '{"a":18446744073709551616}'
-    assert "metadata" not in second
+    assert second.keys().isdisjoint({"metadata", "enriched"})
 
 
 def test_mongodb_keeps_what_was_acknowledged_when_it_is_killed(mongo_server: MongoServer) -> None:

@@ -15,7 +15,7 @@ import zstandard
 
 from commands.files import CorruptFile, find_content_suffix, open_input, open_output
 from commands.line_ids import LineIds
-from commands.lines import complete_event, read_ndjson
+from commands.lines import complete_event, read_ndjson, take_enriched
 
 TEXT = b"".join(b"line %d\n" % number for number in range(50_000))
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -139,6 +139,29 @@ def test_a_time_without_zone_is_in_the_one_that_is_named() -> None:
     assert json.loads(complete(text, "Asia/Kathmandu"))["timestamp"] == "2025-01-06T04:15:00Z"
     zoned = text.replace(":00:00", ":00:00+01:00")
     assert complete(zoned, "Asia/Kathmandu") == zoned
+
+
+def test_what_an_export_wrote_about_an_event_is_no_field_of_it() -> None:
+    text = b'{"eventName":"a","enriched":{"country":"DE","isBot":true,"language":"de"},"n":1e400,"n":1.50}'
+    assert take_enriched(text) == (b'{"eventName":"a","n":1.50}', {"country": "DE", "isBot": True, "language": "de"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"eventName": "a", "metadata": {"enriched": {"country": "DE"}}}',
+        '{"eventName": "a", "enriched": {"country": "DE", "own": "field"}}',
+        '{"eventName": "a", "enriched": {"country": 49}}',
+        '{"eventName": "a", "enriched": {"country": "\\ud800"}}',
+        '{"eventName": "a", "enriched": "yes"}',
+        '{"eventName": "a", "enriched": null}',
+        '{"eventName": "enriched"',
+        '["enriched"]',
+        '{"enriched": ' + "[" * 5000,
+    ],
+)
+def test_another_member_named_enriched_is_the_clients(text: str) -> None:
+    assert take_enriched(text.encode()) == (text.encode(), None)
 
 
 def test_blank_lines_count_as_lines_and_as_nothing_else() -> None:

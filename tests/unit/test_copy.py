@@ -32,7 +32,9 @@ class ScriptedStore:
     def arrive(self, position: int, event_id: str, **columns: Any) -> None:
         """An event of this id is there from now on, at any position: before others too."""
         metadata = json.dumps(columns.pop("metadata", {}), separators=(",", ":"))
+        enriched = columns.pop("enriched", None)
         values = {"event_name": "seen", "occurred_at_ms": position, "metadata": metadata, **columns}
+        values["enriched"] = None if enriched is None else json.dumps(enriched)
         fields = dict.fromkeys(ArrivalRow._fields) | {"position": position, "event_id": event_id, "received_at_ms": 0}
         self.rows.append(ArrivalRow(**{**fields, **values}))
         self.rows.sort(key=lambda row: (row.position, row.event_id))
@@ -47,6 +49,10 @@ class ScriptedStore:
         rows = [row for row in self.rows if start <= row.position and (stop is None or row.position < stop)]
         for first in range(0, len(rows), batch_size):
             yield rows[first : first + batch_size]
+
+    def find_documents(self, collection: str, *_: Any, **__: Any) -> list[Any]:
+        """Nothing was ever removed."""
+        return []
 
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
         return sum(start <= row.position and (stop is None or row.position < stop) for row in self.rows)
@@ -355,6 +361,50 @@ def test_properties_keep_kinds_case_and_nesting_apart(
     }
     for path, values in expected.items():
         assert read_property(copy, f"metadata.{path}") == values, path
+
+
+@pytest.mark.parametrize("layout", ["tail", "segment", "two segments", "merged", "segment and tail"])
+def test_what_events_were_enriched_with_is_read_from_every_layout(
+    store: ScriptedStore, copy: ColumnarCopy, layout: str
+) -> None:
+    store.now = 1000
+    store.arrive(1, "e1", url="https://a.example/x?q=1", enriched={"browser": "Firefox", "utmSource": "mail"})
+    store.arrive(2, "e2", enriched={"isBot": True, "botName": "Googlebot", "language": "de"})
+    if layout in ("two segments", "merged", "segment and tail"):
+        copy.seal(PROJECT, force=True)
+    store.arrive(995, "e3", url="/y")
+    store.arrive(996, "e4", url="https://a.example", enriched={"browser": "Firefox", "browserVersion": "1.0"})
+    if layout in ("segment", "two segments", "merged"):
+        store.now = 2000
+        copy.seal(PROJECT, force=True)
+    if layout == "merged":
+        copy.merge(PROJECT, force=True)
+    assert len(load_manifest(copy.directory / PROJECT).segments) == {"tail": 0, "two segments": 2}.get(layout, 1)
+    assert read_property(copy, "browser") == ["Firefox", None, None, "Firefox"]
+    assert read_property(copy, "browserVersion") == [None, None, None, "1.0"]
+    assert read_property(copy, "utmSource") == ["mail", None, None, None]
+    assert read_property(copy, "botName") == [None, "Googlebot", None, None]
+    assert read_property(copy, "country") == [None] * 4
+    assert read_property(copy, "page") == ["/x", None, "/y", "/"]
+    snapshot = copy.fetch_snapshot(PROJECT, epoch=0)
+    parameters = Parameters()
+    sql = f"SELECT is_bot FROM ({build_events_sql(snapshot, parameters)}) ORDER BY event_id"
+    assert copy.query(snapshot, sql, parameters.values) == [(False,), (True,), (False,), (False,)]
+
+
+def test_a_copy_of_another_layout_is_built_anew(store: ScriptedStore, copy: ColumnarCopy) -> None:
+    store.now = 100
+    store.arrive(10, "a")
+    copy.seal(PROJECT, force=True)
+    store.rows = [row._replace(url="/now-a-column") for row in store.rows]
+    manifest = copy.directory / PROJECT / MANIFEST_NAME
+    assert read_property(copy, "page") == [None], "still the segment"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"layout_version":2', b'"layout_version":1'))
+    assert read_property(copy, "page") == ["/now-a-column"]
+    assert list_ids(copy) == ["a"]
+    copy.seal(PROJECT, force=True)
+    assert load_manifest(copy.directory / PROJECT).count == 1
+    assert list_ids(copy) == ["a"]
 
 
 def make_segments(counts: list[int]) -> tuple[Segment, ...]:
