@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import commands
 import db
@@ -19,7 +20,9 @@ from config import MONGO_CLOCK_SKEW_MS, PROJECT_ROOT, Config
 from routes import register_blueprints
 from services.cache import open_cache
 from services.context import Context
+from services.enrich import open_geo
 from services.ingest.commit import GroupCommitter
+from services.rate_limits import open_ledger
 from services.sealing import open_copy
 from stores.base import Store, StoreUnavailable
 
@@ -48,6 +51,10 @@ def create_app(config: Config | None = None, *, store: Store | None = None) -> F
     app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
     register_blueprints(app)
     commands.register(app)
+    if config.trusted_proxies:
+        # outermost: everything behind it sees the client's address
+        number = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=number, x_proto=number)  # type: ignore[method-assign]
     return app
 
 
@@ -57,10 +64,12 @@ def open_context(config: Config, store: Store) -> Context:
         store.ensure_ready()
     except StoreUnavailable:
         _logger.warning("The store is not available yet", exc_info=True)
+    redis = db.open_redis(config)
     return Context(
         config=config,
         store=store,
-        cache=open_cache(config, db.open_redis(config)),
+        cache=open_cache(config, redis),
+        ledger=open_ledger(config, redis),
         committer=GroupCommitter(
             store,
             max_queued_events=config.ingest_queue_events,
@@ -68,6 +77,7 @@ def open_context(config: Config, store: Store) -> Context:
             max_wait_seconds=find_max_wait_seconds(config),
         ),
         copy=open_copy(config, store),
+        geo=open_geo(config),
     )
 
 
@@ -84,6 +94,7 @@ def close_app(app: Flask) -> None:
     """Close what `create_app` opened. No request may be running."""
     context = cast(Context, app.extensions["apptracker"])
     context.copy.close()
+    context.ledger.close()
     context.store.close()
 
 

@@ -130,7 +130,7 @@ class Config:
     secret_token: str | None = setting("SECRET_TOKEN", TEXT, None, secret=True, description=
         "Administrator's key, sent as X-API-Key. Required in production, 16 characters or more.")
     secret_key: str = setting("SECRET_KEY", TEXT, None, secret=True, description=
-        "Signs what the service hands out. Derived from SECRET_TOKEN when not set.")
+        "Signs what the service hands out; 16 characters or more in production. Derived from SECRET_TOKEN if not set.")
     api_key_prefix: str = setting("API_KEY_PREFIX", matching(r"[A-Za-z0-9_-]{1,32}", "1 to 32 letters, digits, _ or -"),
         "ak_live_", "How every API key begins.")
     access_token_expire_minutes: int = setting("ACCESS_TOKEN_EXPIRE_MINUTES", whole_number(1, 525_600), 30,
@@ -319,6 +319,10 @@ def _check_together(config: Config) -> None:
     if config.is_production and len(config.secret_token or "") < SECRET_TOKEN_MIN_LENGTH:
         shown = "SECRET_TOKEN=(not shown)" if config.secret_token else "SECRET_TOKEN=''"
         raise ConfigError(f"{shown}: expected {SECRET_TOKEN_MIN_LENGTH} characters or more, since ENV=production")
+    if config.is_production and config.secret_key and len(config.secret_key) < SECRET_TOKEN_MIN_LENGTH:
+        # who logged in has something signed with it, to try keys on at leisure
+        shown = f"SECRET_KEY=(not shown): expected {SECRET_TOKEN_MIN_LENGTH} characters or more"
+        raise ConfigError(f"{shown}, or none, since ENV=production")
     if not config.is_production and not _is_loopback(config.host):
         raise ConfigError(f"HOST='{config.host}': expected a loopback address such as 127.0.0.1, since ENV=development")
 

@@ -26,6 +26,7 @@ STATUS_OF: dict[type[AppTrackerError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -61,7 +62,7 @@ def status_of(error: AppTrackerError) -> HTTPStatus:
 
 def _answer_product_error(error: AppTrackerError) -> ResponseReturnValue:
     response = build_error(status_of(error), code=error.code, message=error.message, fields=error.fields)
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.TooManyRequests | errors.Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
 

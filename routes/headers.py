@@ -18,7 +18,11 @@ SECURITY_HEADERS = {
 PAGE_POLICY_HEADER = "Content-Security-Policy"
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """An answer of the API is never a page; the views of pages set their own policy."""
+CACHE_HEADER = "Cache-Control"
+"""What is answered is for who asked: X-API-Key does not tell a proxy so, as Authorization does, and a path that ends in
+the id of a person may look like that of a picture."""
 HSTS = "max-age=31536000; includeSubDomains"
+RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 PREFLIGHT_SECONDS = 600
 
 
@@ -32,6 +36,8 @@ def install(app: Flask) -> None:
             response.headers.add(name, value)
         if PAGE_POLICY_HEADER not in response.headers:
             response.headers.add(PAGE_POLICY_HEADER, API_POLICY)
+        if CACHE_HEADER not in response.headers:
+            response.headers.add(CACHE_HEADER, "no-store")
         return response
 
     app.after_request(add_security_headers)
@@ -39,7 +45,7 @@ def install(app: Flask) -> None:
         CORS(
             app,
             origins="*" if "*" in config.allowed_origins else list(config.allowed_origins),
-            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After", *RATE_LIMIT_HEADERS],
             max_age=PREFLIGHT_SECONDS,
             send_wildcard=True,
         )

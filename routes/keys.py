@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from routes.auth import needs_scope
+from routes.audit import audited, note_act
+from routes.auth import identify_request, needs_scope
 from routes.requests import context, read_json_object
-from services import clock, keys
+from services import auth, clock, keys
 from services.auth import Access
 from services.keys import ApiKey, Scope
 from services.projects import ProjectState
@@ -25,23 +26,35 @@ def list_keys(access: Access) -> ResponseReturnValue:
 
 @bp.post("/v1/projects/<project_key>/keys")
 @needs_scope(Scope.ADMIN, reach=ProjectState.INACTIVE)
+@audited("key.create")
 def create_key(access: Access) -> ResponseReturnValue:
-    now_ms = clock.fetch_now_ms()
-    key, secret = keys.create_key(context(), access.project.project_key, read_json_object(), now_ms=now_ms)
+    now_ms, caller = clock.fetch_now_ms(), identify_request()
+    key, secret = keys.create_key(
+        context(),
+        access.project.project_key,
+        read_json_object(),
+        now_ms=now_ms,
+        is_root=auth.is_unlimited(context(), caller),
+        creator=caller.key,
+    )
+    note_act(key_id=key.key_id)
     return _answer_with_secret(key, secret, now_ms)
 
 
 @bp.post("/v1/projects/<project_key>/keys/<key_id>/rotate")
 @needs_scope(Scope.ADMIN, reach=ProjectState.INACTIVE)
+@audited("key.rotate")
 def rotate_key(access: Access, key_id: str) -> ResponseReturnValue:
     now_ms = clock.fetch_now_ms()
     fields = read_json_object(optional=True)
     key, secret = keys.rotate_key(context(), access.project.project_key, key_id, fields, now_ms=now_ms)
+    note_act(new_key_id=key.key_id)
     return _answer_with_secret(key, secret, now_ms)
 
 
 @bp.delete("/v1/projects/<project_key>/keys/<key_id>")
 @needs_scope(Scope.ADMIN, reach=ProjectState.INACTIVE)
+@audited("key.revoke")
 def revoke_key(access: Access, key_id: str) -> ResponseReturnValue:
     now_ms = clock.fetch_now_ms()
     key = keys.revoke_key(context(), access.project.project_key, key_id, now_ms=now_ms)

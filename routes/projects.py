@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from routes.auth import authorize_request, needs_root, needs_scope, read_secret
+from routes.audit import audited, declares_acts, note_act, recorded_act
+from routes.auth import authorize_request, identify_request, needs_scope
 from routes.keys import bp as keys_bp
 from routes.requests import context, read_json_object, read_query
-from services import auth, clock, projects
+from services import auth, clock, organisations, projects
 from services.auth import Access
 from services.errors import InvalidInput
 from services.keys import Scope
@@ -19,19 +20,21 @@ bp.register_blueprint(keys_bp)
 
 
 @bp.post("/v1/projects")
-@needs_root
+@declares_acts("project.create")
 def create_project() -> ResponseReturnValue:
-    project, secret = projects.create_project(context(), read_json_object(), clock.fetch_now_ms())
+    caller = identify_request()
+    organisations.require_project_maker(context(), caller)
+    with recorded_act("project.create"):
+        fields = organisations.choose_home(context(), caller, read_json_object())
+        project, secret = projects.create_project(context(), fields, clock.fetch_now_ms())
+        note_act(project_key=project.project_key, organisation_id=project.organisation_id)
     return jsonify({**projects.format_project(project), "apiKey": secret}), 201
 
 
 @bp.get("/v1/projects")
 def list_projects() -> ResponseReturnValue:
     named_key = read_query({"projectKey"}).get("projectKey")
-    project_key = auth.authorize_listing(
-        context(), secret=read_secret(), project_key=named_key, now_ms=clock.fetch_now_ms()
-    )
-    found = projects.list_projects(context(), project_key)
+    found = auth.list_projects_of_caller(context(), identify_request(), named_key, now_ms=clock.fetch_now_ms())
     return jsonify({"projects": [projects.format_project(project) for project in found]})
 
 
@@ -43,19 +46,27 @@ def show_project(access: Access) -> ResponseReturnValue:
 
 @bp.patch("/v1/projects/<project_key>")
 @needs_scope(Scope.ADMIN, reach=ProjectState.INACTIVE)
+@audited("project.update")
 def update_project(access: Access) -> ResponseReturnValue:
-    project = projects.update_project(context(), access.project.project_key, read_json_object())
+    fields = read_json_object()
+    organisations.check_home(context(), identify_request(), fields, home=access.project.organisation_id)
+    project = projects.update_project(context(), access.project.project_key, fields)
+    note_act(fields=sorted(fields))
     return jsonify(projects.format_project(project))
 
 
 @bp.delete("/v1/projects/<project_key>")
+@declares_acts("project.deactivate", "project.erase")
 def remove_project(project_key: str) -> ResponseReturnValue:
     if not _reads_erase():
         access = authorize_request(Scope.ADMIN, project_key, reach=ProjectState.INACTIVE)
-        return jsonify(projects.format_project(projects.deactivate_project(context(), access.project.project_key)))
+        with recorded_act("project.deactivate", access):
+            project = projects.deactivate_project(context(), access.project.project_key)
+        return jsonify(projects.format_project(project))
     # An erasure that was cut short is finished by the same request, so it reaches what it erased before.
     access = authorize_request(Scope.ADMIN, project_key, reach=ProjectState.ERASED)
-    erased_events = projects.erase_project(context(), access.project.project_key, now_ms=clock.fetch_now_ms())
+    with recorded_act("project.erase", access):
+        erased_events = projects.erase_project(context(), access.project.project_key, now_ms=clock.fetch_now_ms())
     return jsonify(projects.format_erasure(access.project.project_key, erased_events))
 
 

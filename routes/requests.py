@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 REQUEST_ID_HEADER = "X-Request-Id"
 # Probes and scrapes ask every few seconds; events come by the thousand, and /metrics counts them.
-QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics", "/v1/events/batch"})
+QUIET_PATHS = frozenset(
+    {"/health", "/health/ready", "/metrics", "/v1/events/batch", "/track", "/api/analytics/collect", "/api/events"}
+)
+HIDDEN_PARTS = {"/v1/users/": "<person_id>", "/v1/reports/users/": "<person_id>", "/v1/shared/": "<token>"}
+"""What follows these is the id of a person or a secret, also where no route has the rest of the path or the method."""
 
 _request_id_pattern = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _trace_pattern = re.compile(r"([0-9a-f]{32})\b")
@@ -57,17 +61,29 @@ def read_json_object(*, optional: bool = False) -> dict[str, Any]:
     return document
 
 
-def read_query(known: Collection[str] | None = None) -> dict[str, str]:
-    """The parameters of the query. Raises InvalidInput for one that is given twice, or that is not `known`."""
+def read_query(known: Collection[str] | None = None, *, repeatable: Collection[str] = ()) -> dict[str, str]:
+    """The parameters of the query; of `repeatable` ones the first value.
+
+    Raises InvalidInput for another one that is given twice, or that is not `known`.
+    """
     for name, values in request.args.lists():
         if known is not None and name not in known:
             message = f"{name[:MAX_SHOWN_NAME]} is not a parameter here"
-        elif len(values) > 1:
+        elif len(values) > 1 and name not in repeatable:
             message = f"{name[:MAX_SHOWN_NAME]} is given more than once"
         else:
             continue
         raise InvalidInput(message, code="invalid_parameter", fields=[name[:MAX_SHOWN_NAME]])
     return request.args.to_dict()
+
+
+def parse_limit(text: str | None, *, default: int, most: int) -> int:
+    """How many entries of a list are asked for, 1 to `most`; `default` where the query does not say."""
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise InvalidInput(f"limit must be a whole number from 1 to {most}", code="invalid_parameter", fields=["limit"])
+    return int(text)
 
 
 def request_id() -> str:
@@ -93,7 +109,10 @@ class CompactJson(JSONProvider):
 
 
 class SlashNormaliser:
-    """WSGI middleware: `/v1/projects/` is `/v1/projects`, without a redirect (which would lose the body of a POST)."""
+    """WSGI middleware: `/v1/projects/` is `/v1/projects`, without a redirect (which would lose the body of a POST).
+
+    A slash that was sent percent-encoded belongs to what it ends, an id for example, and stays.
+    """
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -101,7 +120,9 @@ class SlashNormaliser:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path.endswith("/"):
-            environ["PATH_INFO"] = path.rstrip("/") or "/"
+            sent = str(environ.get("RAW_URI") or path).partition("?")[0]
+            literal = len(sent) - len(sent.rstrip("/"))
+            environ["PATH_INFO"] = path[: len(path) - literal] or "/"
         return self._application(environ, start_response)
 
 
@@ -120,7 +141,7 @@ def _note_answer(response: Response) -> Response:
     telemetry.record_request(method=asked.method, route=route, status=response.status_code, seconds=seconds)
     logs.record_request(
         method=asked.method,
-        path=asked.path,
+        path=describe_path(asked.path, route),
         status=response.status_code,
         seconds=seconds,
         user_agent=asked.environ.get("HTTP_USER_AGENT"),
@@ -129,6 +150,13 @@ def _note_answer(response: Response) -> Response:
     )
     response.headers[REQUEST_ID_HEADER] = request_id()
     return response
+
+
+def describe_path(path: str, route: str | None) -> str:
+    """The path as it may be logged: the route in its place where it holds a secret or the id of a person, which may
+    have been erased since."""
+    beginning = next((each for each in HIDDEN_PARTS if path.startswith(each)), None)
+    return path if beginning is None else route or beginning + HIDDEN_PARTS[beginning]
 
 
 def _forget_request(_: BaseException | None) -> None:

@@ -57,6 +57,16 @@ class UnsupportedMedia(AppTrackerError):
     code = "unsupported_media_type"
 
 
+class TooManyRequests(AppTrackerError):
+    """Over a limit of requests in a time; admitted again after `retry_after_seconds` (429)."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: int) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(AppTrackerError):
     """Not possible now; the same request may succeed after `retry_after_seconds` (503)."""
 

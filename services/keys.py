@@ -15,7 +15,7 @@ import msgspec
 
 from services import clock
 from services.context import Context
-from services.errors import Conflict, NotFound, Unauthorized
+from services.errors import Conflict, Forbidden, NotFound, Unauthorized
 from services.fields import format_stored_time, parse_fields, parse_moment_ms, parse_text, parse_whole_number
 from stores.base import StoreUnavailable
 
@@ -25,6 +25,7 @@ VISIBLE_CHARACTERS = 4
 LAST_USED_STEP_MS = 60_000
 DEFAULT_GRACE_SECONDS = 24 * 60 * 60
 MAX_GRACE_SECONDS = 30 * 24 * 60 * 60
+MAX_RATE_LIMIT = 100_000_000
 
 
 class Scope(StrEnum):
@@ -51,6 +52,16 @@ class ApiKey(msgspec.Struct, frozen=True, rename="camel"):
     revoked_at: str | None = None
     rotated_at: str | None = None
     grace_ends_at: str | None = None
+    rate_limit: int | None = None
+    """Requests in a window; 0: no limit, None: RATE_LIMIT_MAX."""
+    counted_as: str | None = None
+    """The id of the key in whose place it came: their requests are counted together, so that a successor is not a
+    way to ask more. None: it is counted by its own id."""
+
+    @property
+    def count_id(self) -> str:
+        """By what its requests are counted."""
+        return self.counted_as or self.key_id
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key may do what `scope` stands for."""
@@ -86,17 +97,37 @@ def parse_expiry_ms(value: object, now_ms: int) -> int | None:
     return expires_at_ms
 
 
-def create_key(context: Context, project_key: str, fields: Mapping[str, Any], *, now_ms: int) -> tuple[ApiKey, str]:
-    """A new key of the project and its secret, which is not to be had again. `fields`: name, scopes, expiresAt?."""
+def parse_rate_limit(value: object) -> int | None:
+    """Requests in a window; 0 for no limit, None (JSON null) for that of the settings."""
+    return None if value is None else parse_whole_number(value, least=0, most=MAX_RATE_LIMIT)
+
+
+def create_key(
+    context: Context,
+    project_key: str,
+    fields: Mapping[str, Any],
+    *,
+    now_ms: int,
+    is_root: bool,
+    creator: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key of the project and its secret, which is not to be had again.
+
+    `fields`: name, scopes, expiresAt?, rateLimit?. A limit above RATE_LIMIT_MAX, or above that of the key that creates
+    it, is Forbidden unless `is_root`: who administers a project does not decide what it may ask of the installation.
+    """
     values = parse_fields(
         fields,
         {
             "name": lambda value: parse_text(value, max_length=200),
             "scopes": parse_scopes,
             "expiresAt": lambda value: parse_expiry_ms(value, now_ms),
+            "rateLimit": parse_rate_limit,
         },
         required=("name", "scopes"),
     )
+    if not is_root:
+        _check_rate_limit(context, values.get("rateLimit"), creator.rate_limit if creator else None)
     expires_at_ms = values.get("expiresAt")
     return issue_key(
         context,
@@ -104,12 +135,29 @@ def create_key(context: Context, project_key: str, fields: Mapping[str, Any], *,
         name=values["name"],
         scopes=values["scopes"],
         expires_at=None if expires_at_ms is None else clock.format_ms_sortable(expires_at_ms),
+        rate_limit=values.get("rateLimit"),
         now_ms=now_ms,
     )
 
 
+def _check_rate_limit(context: Context, asked: int | None, own: int | None) -> None:
+    default = context.config.rate_limit_max
+    most = min((each for each in (default, own) if each), default=0)
+    if most and not 1 <= (default if asked is None else asked) <= most:
+        message = f"rateLimit must be from 1 to {most}; only SECRET_TOKEN and superusers may allow more"
+        raise Forbidden(message, code="rate_limit_too_high", fields=["rateLimit"])
+
+
 def issue_key(
-    context: Context, project_key: str, *, name: str, scopes: list[Scope], expires_at: str | None, now_ms: int
+    context: Context,
+    project_key: str,
+    *,
+    name: str,
+    scopes: list[Scope],
+    expires_at: str | None,
+    now_ms: int,
+    rate_limit: int | None = None,
+    counted_as: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Store a key of these properties under a fresh secret; both."""
     random_part = secrets.token_urlsafe(SECRET_BYTES)
@@ -124,6 +172,8 @@ def issue_key(
         scopes=scopes,
         created_at=clock.format_ms_sortable(now_ms),
         expires_at=expires_at,
+        rate_limit=rate_limit,
+        counted_as=counted_as,
     )
     if not context.store.insert_document(API_KEYS, key.key_hash, msgspec.to_builtins(key)):
         raise RuntimeError("two secrets of 256 random bits were equal: the source of randomness is broken")
@@ -183,7 +233,7 @@ def revoke_key(context: Context, project_key: str, key_id: str, *, now_ms: int) 
 def rotate_key(
     context: Context, project_key: str, key_id: str, fields: Mapping[str, Any], *, now_ms: int
 ) -> tuple[ApiKey, str]:
-    """A successor with the same name, scopes and end, and its secret; the old key works `graceSeconds` more.
+    """A successor with the same name, scopes, limit and end, and its secret; the old key works `graceSeconds` more.
 
     Raises Conflict when the key is revoked, expired or rotated, also by somebody at the same time: one of them wins.
     The successor is stored first: a crash in between leaves a key that nobody knows, not a project without one.
@@ -196,7 +246,14 @@ def rotate_key(
     if refusal is not None:
         raise Conflict(f"The API key is already {refusal}", code=f"{refusal}_api_key")
     new, secret = issue_key(
-        context, project_key, name=old.name, scopes=old.scopes, expires_at=old.expires_at, now_ms=now_ms
+        context,
+        project_key,
+        name=old.name,
+        scopes=old.scopes,
+        expires_at=old.expires_at,
+        rate_limit=old.rate_limit,
+        counted_as=old.count_id,
+        now_ms=now_ms,
     )
     grace_ends_at_ms = now_ms + 1000 * values.get("graceSeconds", DEFAULT_GRACE_SECONDS)
     changes = {
@@ -222,6 +279,7 @@ def format_key(key: ApiKey, *, now_ms: int) -> dict[str, Any]:
         "name": key.name,
         "prefix": key.prefix,
         "scopes": [scope.value for scope in key.scopes],
+        "rateLimit": key.rate_limit,
         "isActive": key.refusal_at(now_ms) is None,
         "createdAt": format_stored_time(key.created_at),
         "expiresAt": format_stored_time(key.expires_at),

@@ -37,8 +37,10 @@ class Redactor:
     def __init__(self, *, api_key_prefix: str, secrets: Iterable[str | None] = ()) -> None:
         self._api_key_prefix = api_key_prefix
         self._api_key = re.compile(re.escape(api_key_prefix) + r"[A-Za-z0-9_-]{5,}")
-        # A secret is found both as it is and as it looks inside a JSON string.
-        forms = {form for secret in secrets if secret for form in (secret, _inside_json(secret))}
+        # A secret is found as it is, as it looks inside a JSON string, and inside one that is itself inside another.
+        known = [secret for secret in secrets if secret]
+        once = [_inside_json(secret) for secret in known]
+        forms = {*known, *once, *map(_inside_json, once)}
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
@@ -97,7 +99,9 @@ def _clean(value: Any) -> Any:
 
 def configure_for(config: Config) -> None:
     """Log as the settings say, on standard output: called once in each process that is not a test."""
-    secrets = (config.secret_token, config.secret_key, config.mongo_uri, config.redis_url)
+    secrets = (
+        config.secret_token, config.secret_key, config.google_client_secret, config.mongo_uri, config.redis_url,
+    )  # fmt: skip
     redactor = Redactor(api_key_prefix=config.api_key_prefix, secrets=secrets)
     configure_logging(level="debug" if config.debug else config.log_level, redactor=redactor)
 

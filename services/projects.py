@@ -29,10 +29,14 @@ from services.fields import (
     parse_text,
     parse_whole_number,
 )
+from services.ip_policy import IpPolicy, parse_ip_policy
 
 PROJECTS = "projects"
-COLLECTIONS_OF_A_PROJECT = (keys.API_KEYS, "rejections")
+COLLECTIONS_OF_A_PROJECT = (
+    keys.API_KEYS, "rejections", "saved_reports", "shared_links", "annotations", "cohorts", "removals",
+)  # fmt: skip
 PROJECT_KEY = re.compile(r"[0-9a-f]{12}")
+ORGANISATION_ID = re.compile(r"[0-9a-f]{32}")
 PROJECT_KEY_BYTES = 6
 MAX_KEY_ATTEMPTS = 10
 MAX_RETENTION_DAYS = 36_500
@@ -62,6 +66,9 @@ class Project(msgspec.Struct, frozen=True, rename="camel"):
     is_active: bool = True
     allow_public_ingest: bool = True
     """Whether the projectKey alone may ingest."""
+    ip_policy: IpPolicy = IpPolicy.STORE
+    organisation_id: str | None = None
+    """Whose members may use it; None: only its keys and SECRET_TOKEN."""
     data_epoch: int = 0
     """Grows when stored events were erased or changed in place; what was derived from an older epoch is void."""
     erased_at: str | None = None
@@ -123,12 +130,23 @@ def parse_retention_days(value: object) -> int | None:
     return None if value is None else parse_whole_number(value, least=1, most=MAX_RETENTION_DAYS)
 
 
+def parse_organisation_id(value: object) -> str | None:
+    """The id of an organisation, which need not exist; None (JSON null) for none."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not ORGANISATION_ID.fullmatch(value):
+        raise ValueError("must be the id of an organisation: 32 hexadecimal digits")
+    return value
+
+
 FIELDS_OF_A_NEW_PROJECT: dict[str, FieldParser] = {
     "name": partial(parse_text, max_length=200),
     "domain": parse_domain,
     "timezone": parse_timezone,
     "retentionDays": parse_retention_days,
     "allowPublicIngest": parse_boolean,
+    "ipPolicy": parse_ip_policy,
+    "organisationId": parse_organisation_id,
 }
 FIELDS_OF_AN_UPDATE = FIELDS_OF_A_NEW_PROJECT | {"isActive": parse_boolean}
 
@@ -136,14 +154,15 @@ FIELDS_OF_AN_UPDATE = FIELDS_OF_A_NEW_PROJECT | {"isActive": parse_boolean}
 def create_project(context: Context, fields: Mapping[str, Any], now_ms: int) -> tuple[Project, str]:
     """A new project, and the secret of its first API key, which may do everything in it and is not to be had again."""
     values = parse_fields(fields, FIELDS_OF_A_NEW_PROJECT, required=("name",))
-    project = _store_under_free_key(context, values, now_ms)
+    project = store_under_free_key(context, values, now_ms)
     _, secret = keys.issue_key(
         context, project.project_key, name="First key", scopes=list(keys.Scope), expires_at=None, now_ms=now_ms
     )
     return project, secret
 
 
-def _store_under_free_key(context: Context, values: dict[str, Any], now_ms: int) -> Project:
+def store_under_free_key(context: Context, values: dict[str, Any], now_ms: int) -> Project:
+    """A new project of these fields, as they are parsed, under a projectKey of its own; it has no API key yet."""
     for _ in range(MAX_KEY_ATTEMPTS):
         document = {
             **values,
@@ -158,10 +177,13 @@ def _store_under_free_key(context: Context, values: dict[str, Any], now_ms: int)
     )
 
 
-def list_projects(context: Context, project_key: str | None = None) -> list[Project]:
-    """All projects that are not erased, oldest first; with a key the one it names, or none."""
-    equals = None if project_key is None else {"projectKey": project_key}
-    documents = context.store.find_documents(PROJECTS, equals, order_by="createdAt")
+def list_projects(
+    context: Context, project_key: str | None = None, *, organisation_id: str | None = None
+) -> list[Project]:
+    """The projects that are not erased, oldest first; with a key the one it names, or none."""
+    equals = {"projectKey": project_key, "organisationId": organisation_id}
+    named = {name: value for name, value in equals.items() if value is not None}
+    documents = context.store.find_documents(PROJECTS, named, order_by="createdAt")
     found = [msgspec.convert(document, Project) for document in documents]
     return [project for project in found if project.state is not ProjectState.ERASED]
 
@@ -169,15 +191,23 @@ def list_projects(context: Context, project_key: str | None = None) -> list[Proj
 def fetch_project(context: Context, project_key: str, *, reach: ProjectState = ProjectState.INACTIVE) -> Project:
     """The project, gone no further than `reach`; Forbidden `unknown_project` for a key that names none."""
     document = context.store.fetch_document(PROJECTS, project_key) if is_project_key(project_key) else None
-    project = None if document is None else msgspec.convert(document, Project)
-    if project is None or (project.state is ProjectState.ERASED and reach is not ProjectState.ERASED):
-        raise _unknown_project(project_key)
-    if project.state > reach:
-        raise Forbidden(f"Project with key '{project_key}' is not active", code="inactive_project")
+    if document is None:
+        raise build_unknown_project(project_key)
+    project = msgspec.convert(document, Project)
+    check_reach(project, reach)
     return project
 
 
-def _unknown_project(project_key: str) -> Forbidden:
+def check_reach(project: Project, reach: ProjectState) -> None:
+    """Forbidden for a project that is gone further than `reach`; an erased one is as unknown as one that never was."""
+    if project.state is ProjectState.ERASED and reach is not ProjectState.ERASED:
+        raise build_unknown_project(project.project_key)
+    if project.state > reach:
+        raise Forbidden(f"Project with key '{project.project_key}' is not active", code="inactive_project")
+
+
+def build_unknown_project(project_key: str) -> Forbidden:
+    """The refusal for a projectKey that names nothing, or nothing that the caller may see."""
     shown = project_key[:64].encode("utf-8", "replace").decode()
     return Forbidden(f"Project with key '{shown}' not found", code="unknown_project", fields=["projectKey"])
 
@@ -186,7 +216,7 @@ def update_project(context: Context, project_key: str, fields: Mapping[str, Any]
     """The project with these fields changed; fields that are absent keep their values."""
     values = parse_fields(fields, FIELDS_OF_AN_UPDATE)
     if values and not context.store.update_document(PROJECTS, project_key, values, expect={"erasedAt": None}):
-        raise _unknown_project(project_key)
+        raise build_unknown_project(project_key)
     return fetch_project(context, project_key)
 
 
@@ -258,6 +288,8 @@ def format_project(project: Project) -> dict[str, Any]:
         "timezone": project.timezone,
         "retentionDays": project.retention_days,
         "allowPublicIngest": project.allow_public_ingest,
+        "ipPolicy": str(project.ip_policy),
+        "organisationId": project.organisation_id,
     }
 
 

@@ -86,11 +86,13 @@ class Installation:
         return self.context.store.find_documents(collection, {"projectKey": project_key})
 
 
-def install(make_app: MakeApp, env: Environment, monkeypatch: pytest.MonkeyPatch) -> Installation:
+def install(
+    make_app: MakeApp, env: Environment, monkeypatch: pytest.MonkeyPatch, **settings: object
+) -> Installation:
     """An application on the embedded store, in this environment, at START_MS."""
     frozen = Clock()
     monkeypatch.setattr(clock, "fetch_now_ms", lambda: frozen.now_ms)
-    return Installation(make_app(env=env, secret_token=SECRET_TOKEN, store="embedded"), frozen)
+    return Installation(make_app(env=env, secret_token=SECRET_TOKEN, store="embedded", **settings), frozen)
 
 
 @dataclass

@@ -48,6 +48,7 @@ def test_a_new_key_is_shown_once_with_its_secret_and_later_without(production: I
         "name": "Reader",
         "prefix": secret[:12],
         "scopes": ["ingest", "read"],
+        "rateLimit": None,
         "isActive": True,
         "createdAt": "2025-01-06T10:00:00.001Z",
         "expiresAt": "2025-01-31T23:00:00Z",

@@ -28,6 +28,8 @@ def test_the_reference_example_creates_a_project_without_a_key(development: Inst
         "timezone": "UTC",
         "retentionDays": None,
         "allowPublicIngest": True,
+        "ipPolicy": "store",
+        "organisationId": None,
     }
 
 
@@ -38,6 +40,7 @@ def test_all_fields_are_kept_and_shown_again_without_the_secret(production: Inst
         "timezone": "Europe/Berlin",
         "retentionDays": 365,
         "allowPublicIngest": False,
+        "ipPolicy": "anonymize",
     }
     created = production.create_project(**fields)
     shown = production.as_root("GET", f"/v1/projects/{created['projectKey']}")
