@@ -31,8 +31,16 @@ class BareDuckDB:
 
     def fetch(self, case: Case, *, person: str | None = None) -> Rows:
         """The rows of a report; `person` in place of the persons of the files, as SQL."""
+        return self._query(case.sql, person)
+
+    def list_user_ids(self) -> list[str]:
+        """Those with the most events first."""
+        sql = "SELECT user_id FROM events WHERE user_id IS NOT NULL GROUP BY ALL ORDER BY count(*) DESC, user_id"
+        return [user_id for (user_id,) in self._query(sql)]
+
+    def _query(self, sql: str, person: str | None = None) -> Rows:
         source = build_source(self._files, self._patch, person=person)
-        return self._connection.execute(put_first(case.sql, f"events AS {source}")).fetchall()
+        return self._connection.execute(put_first(sql, f"events AS {source}")).fetchall()
 
     def close(self) -> None:
         self._connection.close()

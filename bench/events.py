@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from commands import demo_events
+from services.enrich import GeoReader, enrich
 from services.ingest.timestamps import parse_timestamp_ms
 from stores.base import Event
 
@@ -24,21 +25,26 @@ FUNNEL = ("page_view", "product_view", "add_to_cart", "purchase")
 
 def generate_batches(count: int, project_key: str, *, batch_events: int) -> Iterator[list[Event]]:
     """`count` events of `DAYS` days, about in order of time; received when they happened."""
-    events = demo_events.generate_events(SEED, count, DAYS, END_MS)
+    events, geo = demo_events.generate_events(SEED, count, DAYS, END_MS), GeoReader()
     while fields := list(islice(events, batch_events)):
-        yield [build_event(each, project_key) for each in fields]
+        yield [build_event(each, project_key, geo) for each in fields]
 
 
-def build_event(fields: dict[str, Any], project_key: str) -> Event:
-    """As ingest would store it, but that every second device sends no sessionId: its sessions are formed by pauses."""
+def build_event(fields: dict[str, Any], project_key: str, geo: GeoReader) -> Event:
+    """As ingest would store it, but that every second device sends no sessionId: its sessions are formed by pauses.
+    Its address is one of those for documentation, which are in no country."""
     time_ms = parse_timestamp_ms(fields["timestamp"])
     assert time_ms is not None
     get = fields.get
     anonymous_id: str = fields["anonymousId"]
+    metadata: dict[str, Any] = fields["metadata"]
+    url, referrer, user_agent, ip = get("url"), get("referrer"), get("userAgent"), get("ip")
+    enriched = enrich(
+        url=url, referrer=referrer, user_agent=user_agent, ip=ip, metadata=metadata, own_domain=None, geo=geo
+    )
     return Event(
         project_key, fields["eventId"], fields["eventName"], time_ms, time_ms, anonymous_id, get("userId"),
-        None if anonymous_id[-1] < "8" else get("sessionId"), get("url"), get("referrer"), get("userAgent"), get("ip"),
-        fields["metadata"],
+        None if anonymous_id[-1] < "8" else get("sessionId"), url, referrer, user_agent, ip, metadata, enriched,
     )  # fmt: skip
 
 

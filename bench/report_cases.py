@@ -1,4 +1,4 @@
-"""Reports, each with equal SQL written by hand for DuckDB alone, and an equal aggregation for MongoDB.
+"""The first five reports, each with equal SQL written by hand for DuckDB alone, and an equal aggregation for MongoDB.
 
 The SQL reads the same Parquet files. Its persons are those that the files and the patch have, as in the service;
 `SIMPLE_PERSON` in their place makes it comparable to MongoDB, where an event's person is its userId, else its
@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote as quote_url
 
 from bench import mongo_reports
 from bench.events import END_MS, FUNNEL, LAST_WEEK_MS
@@ -25,6 +26,8 @@ SUMMER_TIME = "TIMESTAMP '2025-03-30 01:00:00'"
 CONVERTING = "purchase"
 
 SIMPLE_PERSON = "coalesce(user_id, anonymous_id)"
+COUNTED = "occurred_at IS NOT NULL AND NOT is_bot"
+"""What every report counts: events with a valid time that are not of crawlers."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,20 @@ class Case:
     sql: str
     """Over a relation `events` with the column `person`."""
     pick: Callable[[dict[str, Any]], Rows]
-    fetch_from_mongo: Callable[[MongoEvents], Rows]
-    """What `simplify` gives of the rows of `sql`."""
+    fetch_from_mongo: Callable[[MongoEvents], Rows] | None = None
+    """What `simplify` gives of the rows of `sql`; None: not compared."""
     simplify: Callable[[Rows], Rows] = lambda rows: rows
     mongo_note: str = ""
     """What MongoDB is spared."""
+    most_seconds: float | None = None
+    """What it may take over as many events as the goals are for."""
+
+    def build_call(self) -> tuple[str, dict[str, Any]]:
+        """Path and body of the request over HTTP; the id of a person is in the path."""
+        if "userId" not in self.fields:
+            return f"/v1/reports/{self.report}", self.fields
+        fields = {name: value for name, value in self.fields.items() if name != "userId"}
+        return f"/v1/reports/users/{quote_url(self.fields['userId'], safe='')}", fields
 
 
 def build_source(files: list[str], patch: str | None, *, person: str | None = None) -> str:
@@ -68,7 +80,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
         Case(
             "overview", "overview", {},
             f"""
-            WITH valid AS (SELECT * FROM events WHERE occurred_at IS NOT NULL),
+            WITH valid AS (SELECT * FROM events WHERE {COUNTED}),
             gaps AS (
                 SELECT occurred_at - lag(occurred_at) OVER (PARTITION BY person ORDER BY occurred_at) AS gap
                 FROM valid WHERE session_id IS NULL AND person IS NOT NULL
@@ -102,7 +114,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
         Case(
             "events-timeseries by day", "events-timeseries", {},
             "SELECT epoch_ms(date_trunc('day', occurred_at)) AS day, count(*), count(DISTINCT person) FROM events"
-            " WHERE occurred_at IS NOT NULL GROUP BY day ORDER BY day",
+            f" WHERE {COUNTED} GROUP BY day ORDER BY day",
             pick_series, partial(mongo_reports.fetch_series, zone="UTC"),
         ),
         Case(
@@ -114,7 +126,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
                 SELECT date_trunc('day', occurred_at
                         + CASE WHEN occurred_at < {SUMMER_TIME} THEN INTERVAL 1 HOUR ELSE INTERVAL 2 HOUR END) AS day,
                     count(*) AS events, count(DISTINCT person) AS users
-                FROM events WHERE occurred_at IS NOT NULL GROUP BY 1
+                FROM events WHERE {COUNTED} GROUP BY 1
             ) ORDER BY 1""",
             pick_series, partial(mongo_reports.fetch_series, zone=ZONE),
         ),
@@ -127,7 +139,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
         Case(
             "conversion", "conversion", {"eventName": CONVERTING},
             f"SELECT count(DISTINCT person) FILTER (event_name = '{CONVERTING}'), count(DISTINCT person) FROM events"
-            " WHERE occurred_at IS NOT NULL",
+            f" WHERE {COUNTED}",
             lambda answer: [(answer["convertedUsers"], answer["totalUsers"])],
             partial(mongo_reports.fetch_conversion, event_name=CONVERTING),
         ),
@@ -137,7 +149,7 @@ def list_cases(filter_key: str, filter_value: str) -> list[Case]:
 def build_top_sql(condition: str) -> str:
     return (
         "SELECT event_name, count(*), count(DISTINCT person) FROM events"
-        f" WHERE occurred_at IS NOT NULL {condition} GROUP BY event_name ORDER BY count(*) DESC, event_name LIMIT 10"
+        f" WHERE {COUNTED} {condition} GROUP BY event_name ORDER BY count(*) DESC, event_name LIMIT 10"
     )
 
 
@@ -145,7 +157,7 @@ def build_funnel_sql(steps: tuple[str, ...]) -> str:
     """A row a step: (users, median wait, mean wait). Of a person's entries the one that reached furthest counts, ties
     the earliest."""
     names = ", ".join(map(quote, steps))
-    relevant = f"person IS NOT NULL AND occurred_at IS NOT NULL AND event_name IN ({names})"
+    relevant = f"person IS NOT NULL AND {COUNTED} AND event_name IN ({names})"
     relations = [
         f"relevant AS (SELECT person, event_name, occurred_at FROM events WHERE {relevant})",
         f"reach_1 AS (SELECT person, occurred_at AS t1 FROM relevant WHERE event_name = {quote(steps[0])})",

@@ -67,7 +67,7 @@ def run_redis(directory: Path) -> Iterator[RedisServer | None]:
 
 @contextmanager
 def run_service(data_dir: Path, **settings: Any) -> Iterator[Service]:
-    """The service with the settings that `make run` has, but for those given."""
+    """The service with the settings that `make run` has, but for those given, and without limits."""
     service = Service(data_dir, **{"report_memory_mb": Config().report_memory_mb, **settings})
     try:
         service.start()

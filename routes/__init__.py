@@ -6,7 +6,11 @@ from importlib import import_module
 
 from flask import Flask
 
-RESOURCES = ("health", "database", "metrics", "projects", "events", "reports")
+RESOURCES = (
+    "health", "database", "metrics", "projects", "accounts", "google", "organisations", "audit", "events", "reports",
+    "exports", "catalogue", "persons", "saved_reports", "annotations", "cohorts", "doors.tracking", "doors.apps",
+    "doors.visits",
+)  # fmt: skip
 """Modules of this package; each has one blueprint, `bp`, whose rules are written in full."""
 
 

@@ -28,6 +28,7 @@ bp = Blueprint("documentation", __name__)
 
 @bp.get("/docs")
 @bp.get("/api/docs")
+@bp.get("/redoc")
 def lead_to_documentation() -> ResponseReturnValue:
     return redirect(request.root_path + SWAGGER_PATH)
 

@@ -6,17 +6,33 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
-from routes.auth import authorize_request
+from routes.auth import authorize_request, identify_request
+from routes.named_projects import join_fields, read_project_key
 from routes.requests import context, read_json_object, read_query
 from services.errors import InvalidInput
-from services.fields import MAX_SHOWN_NAME
 from services.keys import Scope
+from services.projects import Project
+from services.reports import user
 from services.reports.csv_text import format_csv
 from services.reports.report import Report
 from services.reports.run import REPORTS, run_report
 
 bp = Blueprint("reports", __name__)
+
+
+class AnyTextConverter(BaseConverter):
+    """The rest of a path, whatever it is: ids of persons are made by others, and may have slashes in them."""
+
+    regex = r"[\s\S]+"
+    part_isolating = False
+
+
+@bp.record_once
+def _install_converters(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["any_text"] = AnyTextConverter
 
 
 def _register(report: Report) -> None:
@@ -26,11 +42,22 @@ def _register(report: Report) -> None:
     )
 
 
-def _answer(report: Report) -> Response:
-    fields = _read_fields()
-    access = authorize_request(Scope.READ, _read_project_key(fields))
+@bp.route("/v1/reports/users/<any_text:user_id>", methods=["GET", "POST"])
+def ask_user(user_id: str) -> Response:
+    return _answer(user.REPORT, userId=user_id)
+
+
+def _answer(report: Report, **of_path: str) -> Response:
+    identify_request()
+    fields = _read_fields(of_path)
+    access = authorize_request(Scope.READ, read_project_key(fields))
+    return answer_report(report, fields, access.project)
+
+
+def answer_report(report: Report, fields: dict[str, Any], project: Project) -> Response:
+    """The report in the form that is asked for, to whoever may have it."""
     is_csv = _wants_csv(fields.get("format"))
-    answer = run_report(context(), report, fields, access.project)
+    answer = run_report(context(), report, fields, project)
     if not is_csv:
         return jsonify(answer)
     response = Response(format_csv(report, answer), mimetype="text/csv")
@@ -38,21 +65,14 @@ def _answer(report: Report) -> Response:
     return response
 
 
-def _read_fields() -> dict[str, Any]:
-    """The parameters: those of the query, and those of the JSON body of a POST. Each may be given once."""
+def _read_fields(of_path: dict[str, str]) -> dict[str, Any]:
+    """The parameters: those of the path, of the query, and of the JSON body of a POST. Each may be given once."""
     query = read_query()
     body = read_json_object(optional=True) if request.method == "POST" else {}
-    for name in query.keys() & body.keys():
-        shown = name[:MAX_SHOWN_NAME]
-        raise InvalidInput(f"{shown} is given in the query and in the body", code="invalid_parameter", fields=[shown])
-    return query | body
-
-
-def _read_project_key(fields: dict[str, Any]) -> str | None:
-    project_key = fields.get("projectKey")
-    if project_key is not None and not isinstance(project_key, str):
-        raise InvalidInput("projectKey must be text", fields=["projectKey"])
-    return project_key
+    fields = join_fields(query, body)
+    for name in of_path.keys() & fields.keys():
+        raise InvalidInput(f"{name} is given in the path already", code="invalid_parameter", fields=[name])
+    return fields | of_path
 
 
 def _wants_csv(value: object) -> bool:

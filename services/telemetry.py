@@ -6,8 +6,17 @@ before this module is imported; any worker then answers for all. In one process 
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from functools import lru_cache
+
+from prometheus_client import values
+
+if values.ValueClass._multiprocess:
+    # Before the metrics below are made. By default each count asks the system for the process's id, which took a
+    # twentieth of a small ingest request; the id is the same until a fork, and nothing forks after this import.
+    _process_id = os.getpid()
+    values.ValueClass = values.MultiProcessValue(lambda: _process_id)  # type: ignore[no-untyped-call]
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -26,6 +35,14 @@ class CacheOutcome(StrEnum):
     ERROR = "error"
 
 
+class LimitKind(StrEnum):
+    """What is counted apart from the rest."""
+
+    INGEST = "ingest"
+    OTHER = "other"
+    LOGIN = "login"
+
+
 _requests = Counter(
     "apptracker_http_requests", "Requests answered, by route template and status.", ["method", "route", "status"]
 )
@@ -40,10 +57,14 @@ _report_seconds = Histogram(
 )
 _cache_answers = Counter("apptracker_report_cache", "Questions to the report cache, by outcome.", ["outcome"])
 
+_limited = Counter("apptracker_limited_requests", "Requests refused for being too many, by what they were.", ["kind"])
+_uncounted = Counter("apptracker_uncounted_requests", "Requests admitted without being counted: Redis was away.")
+
 _accepted = _events.labels("accepted")
 _duplicates = _events.labels("duplicate")
 _rejected = _events.labels("rejected")
 _cache_outcomes = {outcome: _cache_answers.labels(outcome.value) for outcome in CacheOutcome}
+_limited_of_kind = {kind: _limited.labels(kind.value) for kind in LimitKind}
 
 
 # Looking a labelled child up takes a lock and builds a tuple of texts; the set is closed, so it is kept.
@@ -83,6 +104,16 @@ def record_report(report: str, *, seconds: float) -> None:
 def record_cache(outcome: CacheOutcome) -> None:
     """Count an answer of the report cache."""
     _cache_outcomes[outcome].inc()
+
+
+def record_limited(kind: LimitKind) -> None:
+    """Count a request that was refused for being too many."""
+    _limited_of_kind[kind].inc()
+
+
+def record_uncounted() -> None:
+    """Count a request that was admitted although Redis could not count it."""
+    _uncounted.inc()
 
 
 def render_metrics() -> bytes:

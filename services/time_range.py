@@ -18,6 +18,10 @@ class TimeRange:
     from_ms: int | None = None
     to_ms: int | None = None
 
+    def holds(self, ms: int) -> bool:
+        """Whether the moment is in it."""
+        return (self.from_ms is None or ms >= self.from_ms) and (self.to_ms is None or ms < self.to_ms)
+
     def previous(self, zone: ZoneInfo) -> TimeRange:
         """The range of the same length on the zone's wall clock that ends where this one begins."""
         if self.from_ms is None or self.to_ms is None:
@@ -33,26 +37,30 @@ class TimeRange:
         return TimeRange(from_ms, self.from_ms)
 
 
-def parse_time_range(fields: dict[str, Any], zone: ZoneInfo) -> TimeRange:
-    """The range that `from` and `to` (missing: open) mean in a zone.
+def parse_time_range(
+    fields: dict[str, Any], zone: ZoneInfo, *, names: tuple[str, str] = ("from", "to")
+) -> TimeRange:
+    """The range that the fields of these names (missing: open) mean in a zone.
 
-    A bare date as `from` is the beginning of that day, as `to` the end of it. A time without offset is in the zone.
+    A bare date as beginning is the beginning of that day, as end the end of it. A time without offset is in the zone.
     Raises InvalidInput.
     """
+    start, end = names
     bounds = {}
-    for name in ("from", "to"):
+    for name in names:
         value = fields.get(name)
         try:
-            bounds[name] = None if value is None else parse_bound_ms(value, zone, is_end=name == "to")
+            bounds[name] = None if value is None else parse_bound_ms(value, zone, is_end=name == end)
         except OverflowError:
             raise InvalidInput(f"{name} reaches beyond the years 1 to 9999", fields=[name]) from None
         except ValueError:
             raise InvalidInput(
                 f"{name} must be an ISO 8601 date or time like 2025-01-31 or 2025-01-31T00:00:00Z", fields=[name]
             ) from None
-    if bounds["from"] is not None and bounds["to"] is not None and bounds["from"] >= bounds["to"]:
-        raise InvalidInput("from must be before to", fields=["from", "to"])
-    return TimeRange(bounds["from"], bounds["to"])
+    from_ms, to_ms = bounds[start], bounds[end]
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        raise InvalidInput(f"{start} must be before {end}", fields=[start, end])
+    return TimeRange(from_ms, to_ms)
 
 
 def parse_bound_ms(value: object, zone: ZoneInfo, *, is_end: bool) -> int:

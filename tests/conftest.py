@@ -21,8 +21,12 @@ MakeApp = Callable[..., Flask]
 
 
 def build_config(data_dir: Path, **overrides: Any) -> Config:
-    """Settings for one test, from no environment and no file. `env="production"` gets a token and an embedded store."""
-    settings: dict[str, Any] = {"data_dir": data_dir, "workers": 1, "report_memory_mb": 200}
+    """Settings for one test, from no environment and no file. `env="production"` gets a token and an embedded store.
+
+    Requests are not limited, unless the test says otherwise.
+    """
+    unlimited = {"rate_limit_max": 0, "login_rate_limit_max": 0}
+    settings: dict[str, Any] = {"data_dir": data_dir, "workers": 1, "report_memory_mb": 200, **unlimited}
     if overrides.get("env") == "production":
         settings |= {"secret_token": SECRET_TOKEN, "store": "auto"}
     return Config(**(settings | overrides))

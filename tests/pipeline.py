@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
+from hypothesis import note
 from pymongo import MongoClient
+from werkzeug.test import TestResponse
 
 from app import close_app, create_app
 from config import Config
+from services import clock
 from stores.base import Store
 from stores.mongo import MongoStore
 from stores.sqlite import SQLiteStore
-from tests.oracle import Event, compute_answer_over, record_events
+from tests.oracle import Event, compute_answer_over, compute_user_over, record_events
 
 Json = Any
 Row = dict[str, Any]
@@ -31,7 +35,7 @@ SETTLE_MS = 1
 @contextmanager
 def open_pipeline(data_dir: Path, mongo_uri: str | None, **settings: Any) -> Iterator[Pipeline]:
     """The product on the embedded store, or on a database of its own in MongoDB, which is dropped afterwards."""
-    config = Config(data_dir=data_dir, workers=1, **settings)
+    config = Config(data_dir=data_dir, workers=1, rate_limit_max=0, **settings)
     if mongo_uri is None:
         with serve(config, SQLiteStore(data_dir / "events.db")) as pipeline:
             yield pipeline
@@ -59,8 +63,10 @@ class Pipeline:
     def __init__(self, app: Flask) -> None:
         self.client = app.test_client()
         self.copy = app.extensions["apptracker"].copy
+        self.store: Store = app.extensions["apptracker"].store
         self.kept: dict[str, dict[str, Event]] = {}
         self.zones: dict[str, str] = {}
+        self.seen: dict[str, int] = {}
 
     def create_project(self, **fields: Json) -> str:
         response = self.client.post("/v1/projects", json={"name": "stream", **fields})
@@ -70,6 +76,13 @@ class Pipeline:
         self.zones[project_key] = fields.get("timezone", "UTC")
         return project_key
 
+    def load(self, events: list[Row]) -> str:
+        """A new project that holds the events."""
+        note(repr(events))
+        project_key = self.create_project()
+        self.post(project_key, events)
+        return project_key
+
     def post(self, project_key: str, events: list[Row]) -> None:
         """Post one batch and check its verdict, (accepted, duplicates, rejected)."""
         expected = record_events(self.kept[project_key], events)
@@ -77,6 +90,14 @@ class Pipeline:
         assert response.status_code == (200 if expected[2] < len(events) else 400), response.text
         answer = json.loads(response.data)
         assert (answer["accepted"], answer["duplicates"], len(answer["rejected"])) == expected, answer
+        self.take_enriched(project_key)
+
+    def take_enriched(self, project_key: str) -> None:
+        """Tell the oracle what the server found out about each new event: that has tests of its own."""
+        for rows in self.store.scan(project_key, self.seen.get(project_key, 0)):
+            for row in rows:
+                self.kept[project_key][row.event_id].enriched.update(json.loads(row.enriched or "{}"))
+            self.seen[project_key] = rows[-1].position
 
     def change_layout(self, project_key: str, change: str) -> None:
         """Seal what is settled, merge the segments, or drop what is in memory."""
@@ -89,21 +110,45 @@ class Pipeline:
 
     def ask(self, project_key: str, report: str, params: Row) -> Row:
         """The report's whole answer: by GET where it has one and the parameters are short, else by POST."""
-        path = f"/v1/reports/{report}"
-        if report == "funnel" or len(params.get("filters", [])) > 1:
-            response = self.client.post(path, json={"projectKey": project_key, **params})
-        else:
-            query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
-            response = self.client.get(path, query_string={"projectKey": project_key, **query})
+        is_long = len(params.get("filters", [])) > 1 or isinstance(params.get("by"), list)
+        response = self.request(project_key, report, params, by_post=report == "funnel" or is_long)
         assert response.status_code == 200, (report, params, response.text)
         answer: Row = json.loads(response.data)
         return answer
+
+    def request(self, project_key: str, report: str, params: Row, *, by_post: bool) -> TestResponse:
+        path = f"/v1/reports/{report}"
+        if by_post:
+            return self.client.post(path, json={"projectKey": project_key, **params})
+        query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in params.items()}
+        return self.client.get(path, query_string={"projectKey": project_key, **query})
 
     def check(self, project_key: str, report: str, params: Row) -> None:
         """Hold one answer to the oracle's."""
         answer = self.ask(project_key, report, params)
         in_zone = {"tz": self.zones[project_key], **params}
-        expected = compute_answer_over(report, list(self.kept[project_key].values()), in_zone)
+        now_ms = clock.fetch_now_ms()  # what the application sees too
+        expected = compute_answer_over(report, list(self.kept[project_key].values()), in_zone, now_ms=now_ms)
+        differences = find_differences(strip(answer), expected)
+        assert not differences, "\n".join([f"{report} {params!r}", *differences, f"{answer!r}"])
+
+    def check_user(self, project_key: str, user_id: str, params: Row, *, limit: int) -> None:
+        """Hold all pages of a person's profile, read one after the other, to the oracle's."""
+        in_zone = {"tz": self.zones[project_key], **params}
+        expected = compute_user_over(list(self.kept[project_key].values()), user_id, in_zone)
+        report = f"users/{quote(user_id, safe='')}"
+        response = self.request(project_key, report, {**params, "limit": limit}, by_post=False)
+        if expected is None:
+            assert response.status_code == 404, response.text
+            return
+        assert response.status_code == 200, (report, params, response.text)
+        answer: Row = json.loads(response.data)
+        page = answer
+        while page["nextCursor"] is not None:
+            assert len(page["events"]) == limit
+            page = self.ask(project_key, report, {**params, "limit": limit, "cursor": page["nextCursor"]})
+            answer["events"] += page["events"]
+        del answer["nextCursor"]
         differences = find_differences(strip(answer), expected)
         assert not differences, "\n".join([f"{report} {params!r}", *differences, f"{answer!r}"])
 

@@ -56,9 +56,10 @@ class Service:
     was stopped or killed can be started again, on the same port and folder.
     """
 
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, *, application: str = "app:app", **settings: Any) -> None:
+        self._application = application
         self._lease = lease_port()
-        defaults = {"workers": 2, "report_memory_mb": 200}
+        defaults = {"workers": 2, "report_memory_mb": 200, "rate_limit_max": 0, "login_rate_limit_max": 0}
         self.config = Config(**(defaults | settings), data_dir=data_dir, port=self._lease.port)
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +78,7 @@ class Service:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), "app:app"],
+                [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), self._application],
                 cwd=PROJECT_ROOT, env=build_environment(self.config), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip

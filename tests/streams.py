@@ -1,4 +1,4 @@
-"""Hypothesis strategies: streams of hostile events and the questions to ask of them.
+"""Hypothesis strategies: streams of hostile events. The questions to ask of them are in tests/questions.py.
 
 Small alphabets everywhere, so that ids, names, times and values collide. A stream plays around one anchor, mostly a
 clock change of the zone it is asked in. Every event has an explicit eventId.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -32,6 +31,34 @@ NAMES = ["a", "b", "c", "A", "ä"]
 PERSONS = ["x", "y", "u", "v", "\uff5e", "\U0001f600"]
 SESSIONS = ["s", "t", "x"]
 PATHS = ["/", "/a", "/A?q=1", "/ä"]
+URLS = [
+    *PATHS,
+    "https://shop.example/a?utm_source=news&utm_medium=email#x",
+    "https://shop.example",
+    "https://shop.example?q=/b",
+    "http://shop.example/a#top",
+    "a",
+    "?q=1",
+    "",
+]
+REFERRERS = [
+    "/",
+    "https://www.google.com/search?q=a",
+    "https://shop.example/",
+    "https://t.co/x",
+    "http://other.example",
+]
+DESKTOP = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+)
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
+    "Mobile/15E148 Safari/604.1"
+)
+BROWSERS = [DESKTOP, PHONE]
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+ADDRESSES = ["10.0.0.1", "::1", "8.8.8.8", "81.2.69.142"]
+PAGE_VIEWS = ["page_view", "screen_view"]
 KEYS = ["k", "K", "a", "a.b", "$k", "", "nul\0key", 'it\'s "quoted"', "back\\slash", "ключ", "k k", "timestamp"]
 NUMBERS = [0, -0.0, 1, 1.0, -1, 0.5, 10, 9, 2**53, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**25, 1e300, 1e-7, 1234.56]
 TEXTS = ["", "a", "A", "ab", "b", "1", "10", "9", "true", "null", "nul\0value", "%_", "it's", "\uff5e", "\U0001f600"]
@@ -93,10 +120,11 @@ actors = st.fixed_dictionaries(
 contents = st.fixed_dictionaries(
     {},
     optional={
-        "url": optional(PATHS),
-        "referrer": optional(PATHS),
-        "userAgent": optional(["UA", ""]),
-        "ip": optional(["10.0.0.1", "::1"]),
+        "url": optional(URLS),
+        "referrer": optional(REFERRERS),
+        "userAgent": optional(["UA", "", *BROWSERS * 2, BOT]),
+        "ip": optional(ADDRESSES),
+        "amount": optional([0, 1, 2.5, -3, 10, "7"]),
         "metadata": metadata,
         "k": scalars,
         "plan": shallow,
@@ -139,7 +167,7 @@ def client_events(world: World) -> st.SearchStrategy[Row]:
             **content,
         },
         st.integers(0, 150),
-        st.sampled_from([*NAMES[:3] * 6, *NAMES, ""]),
+        st.sampled_from([*NAMES[:3] * 6, *PAGE_VIEWS * 5, *NAMES, ""]),
         st.sampled_from(world.timestamps),
         st.sampled_from(world.actors),
         st.sampled_from(world.contents),
@@ -151,184 +179,3 @@ def batches(world: World) -> st.SearchStrategy[list[Row]]:
     return st.sampled_from([15, 25, 40, 6, 1]).flatmap(
         lambda size: st.lists(client_events(world), min_size=size, max_size=size)
     )
-
-
-# Questions
-
-
-def escape_key(key: str) -> str:
-    return key.replace("\\", "\\\\").replace(".", "\\.")
-
-
-keys = st.sampled_from(KEYS + ["k"] * 6 + ["plan"])
-metadata_properties = st.lists(keys, min_size=1, max_size=2).map(
-    lambda path: "metadata." + ".".join(map(escape_key, path))
-)
-column_values = {
-    "eventName": NAMES,
-    "eventId": ["e0", "e1", "e30"],
-    "userId": [*PERSONS, "7"],
-    "anonymousId": [*PERSONS, "7"],
-    "sessionId": SESSIONS,
-    "url": PATHS,
-    "referrer": PATHS,
-    "userAgent": ["UA", ""],
-    "ip": ["10.0.0.1", "::1"],
-}
-
-
-def conditions_on(name: str, alphabet: st.SearchStrategy[Json]) -> st.SearchStrategy[Row]:
-    text = alphabet.filter(lambda value: isinstance(value, str))
-    ordered = alphabet.filter(lambda value: not isinstance(value, bool))
-
-    def condition(operators: list[str], value: st.SearchStrategy[Json] | None) -> st.SearchStrategy[Row]:
-        fixed = {"property": st.just(name), "operator": st.sampled_from(operators)}
-        return st.fixed_dictionaries(fixed if value is None else {**fixed, "value": value})
-
-    return st.one_of(
-        condition(["eq", "neq"], alphabet),
-        condition(["in", "not_in"], st.lists(alphabet, min_size=1, max_size=3)),
-        condition(["contains", "not_contains"], alphabet),
-        condition(["starts_with"], text),
-        condition(["gt", "gte", "lt", "lte"], ordered),
-        condition(["exists", "not_exists"], None),
-    )
-
-
-def list_properties(value: Json, path: str) -> list[tuple[str, Json]]:
-    """Every property of an object, at any depth, by its path."""
-    found = []
-    for key, child in value.items() if isinstance(value, dict) else ():
-        found += [(f"{path}.{escape_key(key)}", child), *list_properties(child, f"{path}.{escape_key(key)}")]
-    return found
-
-
-def known_conditions(world: World) -> st.SearchStrategy[Row]:
-    """Conditions on metadata that the stream has, mostly with values that it has there."""
-    known: dict[str, list[Json]] = {}
-    for content in world.contents:
-        given = {
-            **{name: content[name] for name in ("k", "plan") if name in content},
-            **(content.get("metadata") or {}),
-        }
-        for path, value in list_properties(given, "metadata"):
-            parts = value if isinstance(value, list) else [value]
-            known.setdefault(path, ["a", 1]).extend(part for part in parts if isinstance(part, str | int | float))
-    if not known:
-        return column_conditions
-    return st.sampled_from(sorted(known)).flatmap(lambda path: conditions_on(path, st.sampled_from(known[path])))
-
-
-column_conditions = st.sampled_from(sorted(column_values)).flatmap(
-    lambda name: conditions_on(name, st.sampled_from(column_values[name]))
-)
-blind_conditions = metadata_properties.flatmap(lambda name: conditions_on(name, scalars))
-
-
-def conditions(world: World) -> st.SearchStrategy[Row]:
-    return st.one_of(known_conditions(world), column_conditions, blind_conditions)
-
-
-def steps(world: World) -> st.SearchStrategy[Json]:
-    names = st.sampled_from(NAMES[:3])
-    filters = st.lists(conditions(world), max_size=1)
-    return st.one_of(names, names, st.fixed_dictionaries({"eventName": names, "filters": filters}))
-
-
-@st.composite
-def bounds(draw: st.DrawFn, anchor: datetime, zone: str) -> Row:
-    """`from` and `to`, each of them perhaps missing, as instants or bare local dates."""
-
-    def render(moment: datetime) -> str:
-        if draw(st.booleans()):
-            return moment.astimezone(ZoneInfo(zone)).date().isoformat()
-        return format_moment(moment, draw(st.sampled_from(OFFSETS)), draw(st.sampled_from(["Z", "offset"])))
-
-    start, end = sorted([draw(moments(anchor)), draw(moments(anchor))])
-    end = end + timedelta(days=2) if end - start < timedelta(days=2) else end
-    chosen = {"from": render(start), "to": render(end)}
-    missing = draw(st.sampled_from([("from", "to"), ("from",), ("to",), (), (), ()]))
-    return {name: value for name, value in chosen.items() if name not in missing}
-
-
-@st.composite
-def common_parameters(draw: st.DrawFn, world: World) -> Row:
-    """What every report takes: bounds, zone, filters, comparing."""
-    zone = draw(st.one_of(st.just(world.zone), st.just(world.zone), st.sampled_from(sorted(ANCHORS))))
-    params: Row = draw(bounds(world.anchor, zone))
-    if {"from", "to"} <= params.keys() and draw(st.booleans()):
-        params["compare"] = "previous"
-    if zone != "UTC" or draw(st.booleans()):
-        params["tz"] = zone
-    size = draw(st.sampled_from([0, 0, 0, 1, 2]))
-    if size or draw(st.booleans()):
-        params["filters"] = draw(st.lists(conditions(world), min_size=size, max_size=size))
-    return params
-
-
-@st.composite
-def funnel_parameters(draw: st.DrawFn, world: World) -> Row:
-    params: Row = {
-        "steps": draw(st.sampled_from([2, 3, 1, 4]).flatmap(lambda n: st.lists(steps(world), min_size=n, max_size=n)))
-    }
-    if draw(st.integers(0, 3)):
-        params["order"] = draw(st.sampled_from(["ordered", "strict", "any"]))
-    if draw(st.booleans()):
-        params["windowSeconds"] = draw(st.sampled_from([3600, 1, 60, 1800, 86400]))
-    if draw(st.booleans()):
-        properties = st.one_of(known_conditions(world), column_conditions).map(lambda condition: condition["property"])
-        params["breakdown"] = draw(properties)
-        if draw(st.booleans()):
-            params["breakdownLimit"] = draw(st.integers(1, 3))
-    return params
-
-
-INTERVALS = ["hour", "hour", "day", "week", "month"]
-REPORTS = ["overview", "top-events", "events-timeseries", "funnel", "funnel", "conversion"]
-
-
-def own_parameters(world: World, report: str) -> st.SearchStrategy[Row]:
-    names = st.sampled_from(NAMES)
-    strategies: dict[str, st.SearchStrategy[Row]] = {
-        "overview": st.just({}),
-        "top-events": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 4)}),
-        "events-timeseries": st.fixed_dictionaries(
-            {}, optional={"interval": st.sampled_from(INTERVALS), "eventName": names}
-        ),
-        "funnel": funnel_parameters(world),
-        "conversion": st.fixed_dictionaries({"eventName": names}),
-    }
-    return strategies[report]
-
-
-@st.composite
-def questions(draw: st.DrawFn, world: World) -> tuple[str, Row]:
-    """A report and its parameters, as they stand in a JSON body."""
-    report = draw(st.sampled_from(REPORTS))
-    return report, draw(common_parameters(world)) | draw(own_parameters(world, report))
-
-
-# Scenarios
-
-LAYOUT_CHANGES = ["seal", "merge", "forget"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One posted batch, then changes of the columnar copy's layout, then questions about all that came so far."""
-
-    events: list[Row]
-    layout_changes: list[str]
-    questions: list[tuple[str, Row]]
-
-
-@st.composite
-def scenarios(draw: st.DrawFn, *, max_parts: int = 4, max_questions: int = 3) -> list[Part]:
-    world = draw(worlds())
-    part = st.builds(
-        Part,
-        events=batches(world),
-        layout_changes=st.lists(st.sampled_from(LAYOUT_CHANGES), max_size=2),
-        questions=st.lists(questions(world), min_size=1, max_size=max_questions),
-    )
-    return draw(st.lists(part, min_size=1, max_size=max_parts))

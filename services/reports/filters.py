@@ -10,6 +10,7 @@ import msgspec
 
 from columns.properties import JSON_TYPES, Parameters, Property, parse_property
 from services.errors import InvalidInput
+from services.reports.cohort_property import COHORT, parse_membership
 
 Scalar = str | float | bool
 MAX_FILTERS: Final = 50
@@ -52,6 +53,8 @@ def parse_filter(item: object, field: str) -> Filter:
         if name not in ("property", "operator", "value"):
             message = f"{field}.{str(name)[:100]} is unknown: expected property, operator and value"
             raise InvalidInput(message, fields=[field])
+    if item.get("property") == COHORT:
+        return parse_cohort_filter(item, field)
     try:
         prop = parse_property(item["property"] if isinstance(item.get("property"), str) else "")
     except ValueError as exc:
@@ -63,6 +66,16 @@ def parse_filter(item: object, field: str) -> Filter:
         return Filter(prop, operator, parse_values(prop, operator, item))
     except ValueError as exc:
         raise InvalidInput(f"{field}.value {exc}", fields=[f"{field}.value"]) from None
+
+
+def parse_cohort_filter(item: dict[str, Any], field: str) -> Filter:
+    """A filter on the cohorts of the event's person."""
+    try:
+        prop, operator = parse_membership(item, field)
+    except ValueError as exc:
+        member = str(exc).partition(" ")[0]
+        raise InvalidInput(f"{field}.{exc}", fields=[f"{field}.{member}"]) from None
+    return Filter(prop, operator, (True,))
 
 
 def parse_values(prop: Property, operator: str, item: dict[str, Any]) -> tuple[Scalar, ...]:

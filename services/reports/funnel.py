@@ -18,7 +18,6 @@ from services.reports.filters import parse_filters
 from services.reports.funnel_joins import can_join, fetch_joined_numbers
 from services.reports.funnel_steps import (
     NO_BREAKDOWN,
-    BreakdownKey,
     FunnelParameters,
     Order,
     Step,
@@ -29,6 +28,7 @@ from services.reports.funnel_walk import fetch_walked_numbers
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, keep, parse_count, parse_event_name
+from services.reports.values import ValueKey, divide, format_value
 
 MAX_STEPS: Final = 20
 DEFAULT_WINDOW_SECONDS: Final = 7 * 24 * 3600
@@ -111,25 +111,17 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     return result
 
 
-def fetch_numbers(population: Population, parameters: FunnelParameters) -> dict[BreakdownKey, list[StepNumbers]]:
+def fetch_numbers(population: Population, parameters: FunnelParameters) -> dict[ValueKey, list[StepNumbers]]:
     """Breakdown value -> numbers of each step; empty when nobody entered."""
     fetch = fetch_joined_numbers if can_join(parameters) else fetch_walked_numbers
     return fetch(population, parameters)
 
 
-def build_group_order(group: tuple[BreakdownKey, list[StepNumbers]]) -> tuple[int, bool, str]:
+def build_group_order(group: tuple[ValueKey, list[StepNumbers]]) -> tuple[int, bool, str]:
     """Most users first, then by the value as text, the absent one last."""
     key, numbers = group
     value = format_value(key)
     return -numbers[0].users, value is None, value if isinstance(value, str) else json.dumps(value)
-
-
-def format_value(key: BreakdownKey) -> str | float | bool | None:
-    """The JSON value of a breakdown; whole numbers without a fraction."""
-    text, number, boolean, other = key
-    if number is not None:
-        return int(number) if number.is_integer() and abs(number) < 2**53 else number
-    return boolean if boolean is not None else text if text is not None else other
 
 
 def format_steps(numbers: list[StepNumbers], parameters: FunnelParameters) -> dict[str, Any]:
@@ -148,11 +140,6 @@ def format_steps(numbers: list[StepNumbers], parameters: FunnelParameters) -> di
         for position, step in enumerate(parameters.steps)
     ]
     return {"steps": steps, "overallConversion": divide(found[-1].users, found[0].users)}
-
-
-def divide(part: int, whole: int) -> float | None:
-    """A ratio; None where there is nothing to divide by."""
-    return part / whole if whole else None
 
 
 def to_seconds(ms: float | None) -> float | None:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from itertools import pairwise
 
 from services.reports.funnel_steps import (
-    BreakdownKey,
     FunnelParameters,
     Order,
     StepNumbers,
@@ -15,15 +14,16 @@ from services.reports.funnel_steps import (
     list_breakdown_columns,
 )
 from services.reports.population import Population
+from services.reports.values import ValueKey
 
 
 def can_join(parameters: FunnelParameters) -> bool:
     """Whether no event can match two steps, and only their order counts."""
     names = {step.event_name for step in parameters.steps}
-    return parameters.order is Order.ORDERED and len(names) == len(parameters.steps)
+    return parameters.order is Order.ORDERED and None not in names and len(names) == len(parameters.steps)
 
 
-def fetch_joined_numbers(population: Population, parameters: FunnelParameters) -> dict[BreakdownKey, list[StepNumbers]]:
+def fetch_joined_numbers(population: Population, parameters: FunnelParameters) -> dict[ValueKey, list[StepNumbers]]:
     """Breakdown value -> numbers of each step."""
     keys = list_breakdown_columns(population, parameters.breakdown)
     rows = population.fetch(build_joined_sql(population, parameters, keys))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from columns.properties import KINDS, Property
+from columns.properties import Property
 from services.reports.filters import Filter
 from services.reports.population import Population
+from services.reports.values import ValueKey, list_value_columns
 
 
 class Order(StrEnum):
@@ -21,9 +22,9 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """Events that count as the step: of this name, and passing the filters."""
+    """Events that count as the step: of this name (None: of any), and passing the filters."""
 
-    event_name: str
+    event_name: str | None
     filters: tuple[Filter, ...] = ()
 
 
@@ -46,10 +47,7 @@ class StepNumbers(NamedTuple):
     mean_ms: float | None
 
 
-BreakdownKey = tuple[str | None, float | None, bool | None, str | None]
-"""The value of a property by kind: text, number, boolean, JSON text of a list or object. All None: absent."""
-
-NO_BREAKDOWN: BreakdownKey = (None, None, None, None)
+NO_BREAKDOWN: ValueKey = (None, None, None, None)
 
 
 def list_step_properties(parameters: FunnelParameters) -> tuple[Property, ...]:
@@ -60,17 +58,15 @@ def list_step_properties(parameters: FunnelParameters) -> tuple[Property, ...]:
 
 def build_step_condition(population: Population, step: Step) -> str:
     """SQL condition that an event of the population counts as the step."""
-    return f"event_name = {population.bind(step.event_name)} AND {population.build_condition(step.filters)}"
+    condition = population.build_condition(step.filters)
+    return condition if step.event_name is None else f"event_name = {population.bind(step.event_name)} AND {condition}"
 
 
 def list_breakdown_columns(population: Population, breakdown: Property | None) -> list[str]:
-    """SQL expressions of a `BreakdownKey`; none without a breakdown. Minus zero is zero."""
-    if breakdown is None:
-        return []
-    number = population.find_property(breakdown)
-    return [f"p{number}_{kind}" + (" + 0.0" if kind == "number" else "") for kind in KINDS]
+    """SQL expressions of a `ValueKey`; none without a breakdown."""
+    return [] if breakdown is None else list_value_columns(population, breakdown)
 
 
-def build_breakdown_key(columns: tuple[Any, ...]) -> BreakdownKey:
+def build_breakdown_key(columns: tuple[Any, ...]) -> ValueKey:
     """The key from the columns of `list_breakdown_columns`."""
     return (columns[0], columns[1], columns[2], columns[3]) if columns else NO_BREAKDOWN

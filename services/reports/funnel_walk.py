@@ -13,7 +13,6 @@ from statistics import fmean, median
 from typing import Any
 
 from services.reports.funnel_steps import (
-    BreakdownKey,
     FunnelParameters,
     Order,
     StepNumbers,
@@ -22,6 +21,7 @@ from services.reports.funnel_steps import (
     list_breakdown_columns,
 )
 from services.reports.population import Population
+from services.reports.values import ValueKey
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Chain:
     times: list[int]
 
 
-def fetch_walked_numbers(population: Population, parameters: FunnelParameters) -> dict[BreakdownKey, list[StepNumbers]]:
+def fetch_walked_numbers(population: Population, parameters: FunnelParameters) -> dict[ValueKey, list[StepNumbers]]:
     """Breakdown value -> numbers of each step."""
-    chains: dict[BreakdownKey, list[list[int]]] = defaultdict(list)
+    chains: dict[ValueKey, list[list[int]]] = defaultdict(list)
     keys = list_breakdown_columns(population, parameters.breakdown)
     rows = population.stream(build_walk_sql(population, parameters, keys))
     for _, events in groupby(rows, key=itemgetter(0)):

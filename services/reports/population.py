@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from columns.copy import ColumnarCopy, Snapshot
 from columns.properties import Parameters, Property
 from columns.relation import build_events_sql
 from services import clock
+from services.reports.cohort import DatedCohort, build_membership_sql
+from services.reports.cohort_property import CohortProperty
 from services.reports.filters import Filter, build_filters_sql
 from services.time_range import TimeRange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SESSION_GAP: Final = timedelta(minutes=30)
 """A person's events that lie at most so far apart belong to one session (docs/metrics.md, Session)."""
@@ -29,8 +35,16 @@ class Population:
     snapshot: Snapshot
     range: TimeRange
     filters: tuple[Filter, ...] = ()
+    includes_bots: bool = False
+    """Without, events of known crawlers are not in it, nor in its sessions."""
     properties: tuple[Property, ...] = ()
     """Besides those of the filters."""
+    person_key: UUID | None = None
+    """Without, events of all persons and of nobody."""
+    is_dated: bool = True
+    """False: the events without a valid time in place of those with one."""
+    cohorts: Mapping[str, DatedCohort] = field(default_factory=dict)
+    """Those that filters name, by id."""
     parameters: Parameters = field(default_factory=Parameters)
 
     def bind(self, value: Any) -> str:
@@ -62,28 +76,53 @@ class Population:
         """Like `fetch`, a few rows in memory at a time."""
         return self.copy.stream(self.snapshot, sql, self.parameters.values)
 
+    def stream_batches(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
+        """Like `stream`, in Arrow batches of at most so many rows."""
+        return self.copy.stream_batches(self.snapshot, sql, self.parameters.values, rows=rows)
+
     def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query over the relations built before. Every value bound must be used in it."""
         return self.copy.query(self.snapshot, sql, self.parameters.values)
 
     def _all_properties(self) -> list[Property]:
-        return list(dict.fromkeys([*(item.prop for item in self.filters), *self.properties]))
+        """Each once, cohorts last: they are columns of the population, not of the events it is made of."""
+        found = dict.fromkeys([*(item.prop for item in self.filters), *self.properties])
+        return sorted(found, key=lambda prop: isinstance(prop, CohortProperty))
 
     def _build_in_range(self) -> str:
         from_ms, to_ms = self.range.from_ms, self.range.to_ms
-        events = build_events_sql(self.snapshot, self.parameters, self._all_properties(), from_ms=from_ms, to_ms=to_ms)
-        conditions = ["occurred_at IS NOT NULL"]
+        read = [prop for prop in self._all_properties() if not isinstance(prop, CohortProperty)]
+        events = build_events_sql(
+            self.snapshot, self.parameters, read,
+            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key,
+        )  # fmt: skip
+        conditions = [f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"]
+        if not self.includes_bots:
+            conditions.append("NOT is_bot")
         if from_ms is not None:
             conditions.append(f"occurred_at >= {self.bind(clock.from_ms(from_ms).replace(tzinfo=None))}")
         if to_ms is not None:
             conditions.append(f"occurred_at < {self.bind(clock.from_ms(to_ms).replace(tzinfo=None))}")
-        return f"(SELECT * FROM ({events}) WHERE {' AND '.join(conditions)})"
+        return f"(SELECT *{self._build_memberships()} FROM ({events}) WHERE {' AND '.join(conditions)})"
+
+    def _build_memberships(self) -> str:
+        """A further column for each cohort filter: whether the person of the event is in it."""
+        everything = replace(self, range=TimeRange(), filters=(), properties=(), is_dated=True)
+        return "".join(
+            f", {build_membership_sql(prop, self.cohorts, everything)} AS p{number}_boolean"
+            for number, prop in enumerate(self._all_properties())
+            if isinstance(prop, CohortProperty)
+        )
 
 
-def build_session_count_sql(population: Population) -> str:
-    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters."""
+def build_session_count_sql(population: Population, events: str | None = None) -> str:
+    """Scalar subquery: sessions with an event that passes the filters; sessions are formed before the filters.
+
+    `events`: SELECT of what `build_unfiltered_sql` gives, where the query has few of them at hand already.
+    """
     gap = population.bind(SESSION_GAP)
-    events = population.build_unfiltered_sql()  # read twice: as a common table expression it would be kept in memory
+    if events is None:
+        events = population.build_unfiltered_sql()  # read twice: as a common table expression it would be in memory
     return f"""(
         WITH starts AS (
             SELECT person, occurred_at, passes,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from services.errors import InvalidInput
 from services.fields import FieldParser, parse_fields
 from services.projects import Project, parse_timezone
+from services.relative_range import Last, parse_last
 from services.reports.filters import Filter, parse_filters
 from services.time_range import TimeRange, parse_time_range
+
+if TYPE_CHECKING:
+    from services.reports.cohort import Cohort
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class ReportRequest:
     now_ms: int | None = None
     """The present, for reports that depend on it."""
     includes_bots: bool = False
+    cohorts: tuple[tuple[str, Cohort], ...] = ()
+    """Those that its filters name, by id: what they are is a part of what is asked."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -51,10 +61,16 @@ def parse_switch(value: object) -> bool:
     return value in (True, "true")
 
 
+def refuse(value: object) -> None:
+    """For one of COMMON_FIELDS that a question does not have."""
+    raise ValueError("is not a known field")
+
+
 COMMON_FIELDS: Final[dict[str, FieldParser]] = {
     "projectKey": keep,
     "from": keep,
     "to": keep,
+    "last": parse_last,
     "tz": parse_timezone,
     "filters": keep,
     "compare": parse_compare,
@@ -64,13 +80,18 @@ COMMON_FIELDS: Final[dict[str, FieldParser]] = {
 
 
 def parse_report_request(
-    fields: Mapping[str, Any], project: Project, own_fields: Mapping[str, FieldParser], required: tuple[str, ...]
+    fields: Mapping[str, Any],
+    project: Project,
+    own_fields: Mapping[str, FieldParser],
+    required: tuple[str, ...],
+    *,
+    now_ms: int,
 ) -> tuple[ReportRequest, dict[str, Any]]:
     """The common part, and the report's own fields, each parsed. Raises InvalidInput."""
     present = {name: value for name, value in fields.items() if value is not None}
     values = parse_fields(present, {**COMMON_FIELDS, **own_fields}, required=required)
     zone_name = values.get("tz", project.timezone)
-    time_range = parse_time_range(values, ZoneInfo(zone_name))
+    time_range = parse_common_range(values, ZoneInfo(zone_name), now_ms=now_ms)
     is_compared = values.get("compare", False)
     if is_compared:
         time_range.previous(ZoneInfo(zone_name))  # refused here rather than after the first half of the work
@@ -79,6 +100,17 @@ def parse_report_request(
         includes_bots=values.get("includeBots", False),
     )  # fmt: skip
     return request, {name: value for name, value in values.items() if name in own_fields}
+
+
+def parse_common_range(values: dict[str, Any], zone: ZoneInfo, *, now_ms: int) -> TimeRange:
+    """The range of `from` and `to`, or of `last`. Raises InvalidInput."""
+    if "last" not in values:
+        return parse_time_range(values, zone)
+    bounds = [name for name in ("from", "to") if name in values]
+    if bounds:
+        raise InvalidInput(f"last and {bounds[0]} cannot go together", fields=["last", *bounds])
+    last: Last = values["last"]
+    return last.find_range(zone, now_ms=now_ms)
 
 
 def parse_count(value: object, *, least: int, most: int) -> int:
@@ -91,6 +123,14 @@ def parse_count(value: object, *, least: int, most: int) -> int:
     if not least <= int(value) <= most:
         raise ValueError(expected)
     return int(value)
+
+
+def parse_choice(value: object, *, choices: Iterable[Choice]) -> Choice:
+    """A member of a closed set, by its text."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"must be one of {', '.join(choices)}")
 
 
 def parse_event_name(value: object) -> str:

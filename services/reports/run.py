@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from columns.copy import CopyBehind, CopyChanged, QueryTooLarge, Snapshot
-from services import clock, telemetry
+from services import clock, cohorts, telemetry
 from services.context import Context
 from services.errors import InvalidInput, Unavailable
 from services.projects import Project
-from services.reports import conversion, funnel, overview, timeseries, top_events
+from services.reports import (
+    active_users,
+    breakdown,
+    conversion,
+    devices,
+    funnel,
+    lifecycle,
+    locations,
+    overview,
+    pages,
+    paths,
+    retention,
+    sessions,
+    sources,
+    stickiness,
+    timeseries,
+    top_events,
+    users,
+)
+from services.reports.cohort import date_cohorts, depend_on_now
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_report_request
 from services.single_flight import SingleFlight
 from services.time_range import TimeRange
+from stores.base import StoreUnavailable
 
-RESULT_VERSION: Final = 1
+RESULT_VERSION: Final = 2
 """Raised when a report's numbers or shape change, so that hosts of two versions do not share cache entries."""
 COPY_BEHIND_RETRY_SECONDS: Final = 5
 REPORT_TOO_LARGE_RETRY_SECONDS: Final = 10
@@ -32,8 +52,14 @@ MAX_PROPERTIES: Final = 60
 
 REPORTS: Final[dict[str, Report]] = {
     report.name: report
-    for report in (overview.REPORT, top_events.REPORT, timeseries.REPORT, funnel.REPORT, conversion.REPORT)
+    for report in (
+        overview.REPORT, top_events.REPORT, timeseries.REPORT, funnel.REPORT, conversion.REPORT,
+        sessions.REPORT, pages.REPORT, sources.REPORT, devices.REPORT, locations.REPORT, paths.REPORT,
+        retention.REPORT, active_users.REPORT, stickiness.REPORT, lifecycle.REPORT, breakdown.REPORT, users.REPORT,
+    )
 }
+
+T = TypeVar("T")
 
 _flights: SingleFlight[bytes] = SingleFlight()
 
@@ -44,7 +70,7 @@ def run_report(context: Context, report: Report, fields: Mapping[str, Any], proj
     `{projectKey, from, to, tz, ...result..., previous?, cached, generatedAt}`. Raises InvalidInput, Unavailable,
     StoreUnavailable.
     """
-    request = parse_request(report, fields, project)
+    request = parse_request(context, report, fields, project)
     revision = context.copy.fetch_revision(project.project_key, epoch=project.data_epoch)
     key = build_cache_key(report.name, project, revision, request)
     found = context.cache.fetch(key)
@@ -58,15 +84,19 @@ def run_report(context: Context, report: Report, fields: Mapping[str, Any], proj
     }
 
 
-def parse_request(report: Report, fields: Mapping[str, Any], project: Project) -> ReportRequest:
-    """The request as values. Raises InvalidInput."""
-    request, own = parse_report_request(fields, project, report.fields, report.required)
+def parse_request(context: Context, report: Report, fields: Mapping[str, Any], project: Project) -> ReportRequest:
+    """The request as values. Raises InvalidInput, StoreUnavailable."""
+    minute_ms = find_minute_ms(clock.fetch_now_ms())
+    request, own = parse_report_request(fields, project, report.fields, report.required, now_ms=minute_ms)
     parameters = report.parse(own)
     filters = (*request.filters, *report.list_filters(parameters))
-    if len({*(item.prop for item in filters), *report.list_properties(parameters)}) > MAX_PROPERTIES:
+    properties = {*(item.prop for item in filters), *report.list_properties(parameters)}
+    named = cohorts.fetch_named(context, project.project_key, properties)
+    if len(properties) + sum(len(cohort.properties) for _, cohort in named) > MAX_PROPERTIES:
         raise InvalidInput(f"a report reads at most {MAX_PROPERTIES} different properties", fields=["filters", "steps"])
-    now_ms = find_minute_ms(clock.fetch_now_ms()) if report.uses_now else None
-    return replace(request, parameters=parameters, filters=filters, now_ms=now_ms)
+    uses_now = report.uses_now or depend_on_now(named, request.range, minute_ms)
+    now_ms = minute_ms if uses_now else None
+    return replace(request, parameters=parameters, filters=filters, now_ms=now_ms, cohorts=named)
 
 
 def find_minute_ms(now_ms: int) -> int:
@@ -76,9 +106,9 @@ def find_minute_ms(now_ms: int) -> int:
 
 
 def build_cache_key(name: str, project: Project, revision: str, request: ReportRequest) -> str:
-    """Equal for requests that mean the same over the same events."""
+    """Equal for requests that mean the same over the same events. It begins with the projectKey and a colon."""
     text = f"{RESULT_VERSION} {name} {project.project_key} {revision} {request!r}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return f"{project.project_key}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def compute_report(context: Context, report: Report, project: Project, request: ReportRequest) -> bytes:
@@ -87,19 +117,44 @@ def compute_report(context: Context, report: Report, project: Project, request: 
     snapshot, result = fetch_result(context, report, project, request)
     result["generatedAt"] = clock.format_ms(clock.fetch_now_ms())
     encoded = msgspec.json.encode(result)
-    context.cache.keep(build_cache_key(report.name, project, snapshot.revision, request), encoded)
+    keep_report(context, build_cache_key(report.name, project, snapshot.revision, request), encoded, snapshot)
     telemetry.record_report(report.name, seconds=time.perf_counter() - started)
     return encoded
+
+
+def keep_report(context: Context, key: str, encoded: bytes, snapshot: Snapshot) -> None:
+    """Keep a finished report, unless it may hold events that are being removed.
+
+    Looked at afterwards: a removal that is later than the look deletes it itself.
+    """
+    if snapshot.is_final:
+        context.cache.keep(key, encoded)
+        try:
+            is_final = context.copy.is_final(snapshot)
+        except StoreUnavailable:
+            is_final = False
+        if not is_final:
+            context.cache.forget(key)
 
 
 def fetch_result(
     context: Context, report: Report, project: Project, request: ReportRequest
 ) -> tuple[Snapshot, dict[str, Any]]:
-    """The result and the snapshot it was computed on; once more where the snapshot's files went away meanwhile."""
+    """The result and the snapshot it was computed on."""
+    return fetch_from_snapshot(context, project, lambda snapshot: compute_result(context, report, snapshot, request))
+
+
+def fetch_from_snapshot(
+    context: Context, project: Project, compute: Callable[[Snapshot], T]
+) -> tuple[Snapshot, T]:
+    """A fresh snapshot and what `compute` makes of it; once more where the snapshot's files went away meanwhile.
+
+    Raises Unavailable, StoreUnavailable.
+    """
     for is_last in (False, True):
         try:
             snapshot = context.copy.fetch_snapshot(project.project_key, epoch=project.data_epoch)
-            return snapshot, compute_result(context, report, snapshot, request)
+            return snapshot, compute(snapshot)
         except CopyBehind as exc:
             raise Unavailable(
                 f"The report engine is still reading the project's events ({exc.ready_ratio:.0%} done)",
@@ -122,7 +177,10 @@ def compute_result(context: Context, report: Report, snapshot: Snapshot, request
 
     def compute(time_range: TimeRange) -> dict[str, Any]:
         properties = report.list_properties(request.parameters)
-        population = Population(context.copy, snapshot, time_range, request.filters, properties)
+        population = Population(
+            context.copy, snapshot, time_range, request.filters, request.includes_bots, properties,
+            cohorts=date_cohorts(request, time_range),
+        )  # fmt: skip
         return report.compute(population, replace(request, range=time_range))
 
     result = compute(request.range)

@@ -14,7 +14,7 @@ from tests.conftest import MakeApp
 from tests.specification import resolve
 
 UNDOCUMENTED = {
-    "/swagger", "/apispec.json", "/docs", "/api/docs", "/oauth2-redirect.html", "/apidocs/index.html",
+    "/swagger", "/apispec.json", "/docs", "/api/docs", "/redoc", "/oauth2-redirect.html", "/apidocs/index.html",
     "/flasgger_static/{filename}",
 }
 """The documentation itself."""
@@ -103,7 +103,7 @@ def test_the_page_comes_with_a_policy_under_which_it_works(client: FlaskClient) 
         assert client.get(asset).status_code == 200, asset
 
 
-@pytest.mark.parametrize("path", ["/docs", "/api/docs", "/docs/", "/api/docs/"])
+@pytest.mark.parametrize("path", ["/docs", "/api/docs", "/redoc", "/docs/", "/api/docs/"])
 def test_the_usual_addresses_lead_to_the_page(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["Location"]) == (302, "/swagger")

@@ -324,6 +324,41 @@ def test_a_csv_export_makes_the_same_events_but_for_what_csv_cannot_say(
     assert terminal.fetch_events(other) == terminal.fetch_events(project_key)
 
 
+def test_an_export_takes_along_what_was_found_out_only_if_it_is_asked_to(
+    terminal: Terminal, project_key: str, tmp_path: Path
+) -> None:
+    terminal.app.test_client().patch(f"/v1/projects/{project_key}", json={"ipPolicy": "drop"})
+    post(terminal, project_key, [
+        {"eventName": "refused"} if number == 2 else {"eventName": "a", "ip": ip, "anonymousId": f"{number}"}
+        for number, ip in enumerate(["8.8.8.8", None, "", "2.2.2.2"])
+    ])  # fmt: skip
+    stored = terminal.fetch_events(project_key)
+    assert "US" in str(stored)
+    assert "8.8.8.8" not in str(stored)
+    plain, full = terminal.create_project(), terminal.create_project()
+    terminal.run("events", "export", project_key, "--output", tmp_path / "plain.ndjson")
+    terminal.run("events", "import", plain, tmp_path / "plain.ndjson")
+    assert "enriched" not in (tmp_path / "plain.ndjson").read_text()
+    assert "US" not in str(terminal.fetch_events(plain)), "found out anew, and the address was not stored"
+    terminal.run("events", "export", project_key, "--enriched", "--output", tmp_path / "full.ndjson")
+    lines = (tmp_path / "full.ndjson").read_text().splitlines()
+    lines.insert(1, '{"eventName": "", "enriched": {"country": "FR"}}')
+    (tmp_path / "full.ndjson").write_text("\n".join(lines))
+    terminal.run("events", "import", full, tmp_path / "full.ndjson", status=1)
+    assert terminal.fetch_events(full) == stored
+
+
+def test_a_csv_export_has_columns_for_what_was_found_out_if_it_is_asked_to(
+    terminal: Terminal, project_key: str
+) -> None:
+    post(terminal, project_key, [{"eventName": "a", "ip": "8.8.8.8"}])
+    (record,) = csv.DictReader(terminal.run("events", "export", project_key, "--format", "csv").stdout.splitlines())
+    assert "country" not in record
+    enriched = terminal.run("events", "export", project_key, "--format", "csv", "--enriched").stdout
+    (record,) = csv.DictReader(enriched.splitlines())
+    assert (record["eventName"], record["country"], record["city"]) == ("a", "US", "")
+
+
 def test_an_export_can_be_bounded_in_the_time_zone_of_the_project(terminal: Terminal) -> None:
     project_key = terminal.create_project("--timezone", "Asia/Kathmandu")
     times = ["2025-01-05T18:14:59.999Z", "2025-01-05T18:15:00Z", "2025-01-06T18:14:59Z", "2025-01-06T18:15:00Z", "?"]

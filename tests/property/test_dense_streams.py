@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.pipeline import Pipeline
-from tests.streams import ANCHORS, LAYOUT_CHANGES, NUMBERS, PATHS, TEXTS, Row
+from tests.questions import LAYOUT_CHANGES
+from tests.streams import ANCHORS, NUMBERS, PATHS, TEXTS, Row
 
 SEEDS = range(300 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 6)
 QUESTIONS = 12

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pipeline import Pipeline, strip
-from tests.streams import (
-    INTERVALS,
-    Row,
-    World,
-    batches,
-    common_parameters,
-    conditions,
-    funnel_parameters,
-    questions,
-    worlds,
-)
+from tests.questions import INTERVALS, conditions, funnel_parameters, questions, streams_with
+from tests.streams import Row, batches, worlds
 
 pytestmark = pytest.mark.timeout(3600)  # the thorough profile takes its time
 LAW = settings(max_examples=max(10, settings().max_examples // 3))
 NEGATIONS = {"eq": "neq", "in": "not_in", "contains": "not_contains", "exists": "not_exists"}
 
 
-@st.composite
-def streams(draw: st.DrawFn, extra: Callable[[World], st.SearchStrategy[Any]]) -> tuple[list[Row], Row, Any]:
-    """Events, parameters that every report takes, and something drawn for the same world."""
-    world = draw(worlds())
-    return draw(batches(world)), draw(common_parameters(world)), draw(extra(world))
-
-
-def load(pipeline: Pipeline, events: list[Row]) -> str:
-    note(repr(events))
-    project_key = pipeline.create_project()
-    pipeline.post(project_key, events)
-    return project_key
-
-
 @LAW
-@given(stream=streams(lambda world: st.sampled_from(INTERVALS)))
+@given(stream=streams_with(lambda world: st.sampled_from(INTERVALS)))
 def test_top_events_and_every_series_add_up_to_the_overview(
     pipeline: Pipeline, stream: tuple[list[Row], Row, str]
 ) -> None:
     events, params, interval = stream
-    project_key = load(pipeline, events)
+    project_key = pipeline.load(events)
     total = pipeline.ask(project_key, "overview", params)["totalEvents"]
     names = pipeline.ask(project_key, "top-events", {**params, "limit": 1000})["events"]
     series = pipeline.ask(project_key, "events-timeseries", {**params, "interval": interval})["series"]
@@ -56,10 +30,10 @@ def test_top_events_and_every_series_add_up_to_the_overview(
 
 
 @LAW
-@given(stream=streams(funnel_parameters))
+@given(stream=streams_with(funnel_parameters))
 def test_funnel_steps_never_rise_and_breakdowns_add_up(pipeline: Pipeline, stream: tuple[list[Row], Row, Row]) -> None:
     events, params, funnel = stream
-    answer = pipeline.ask(load(pipeline, events), "funnel", {**params, **funnel, "breakdownLimit": 1000})
+    answer = pipeline.ask(pipeline.load(events), "funnel", {**params, **funnel, "breakdownLimit": 1000})
     users = [step["users"] for step in answer["steps"]]
     assert users == sorted(users, reverse=True)
     if "breakdown" in funnel:
@@ -68,7 +42,7 @@ def test_funnel_steps_never_rise_and_breakdowns_add_up(pipeline: Pipeline, strea
 
 
 @LAW
-@given(stream=streams(conditions))
+@given(stream=streams_with(conditions))
 def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream: tuple[list[Row], Row, Row]) -> None:
     events, params, condition = stream
     condition = {**condition, "operator": {new: old for old, new in NEGATIONS.items()}.get(condition["operator"], "eq")}
@@ -79,7 +53,7 @@ def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream
         condition["value"] = condition["value"][0]
     if condition["operator"] == "exists":
         del condition["value"]
-    project_key = load(pipeline, events)
+    project_key = pipeline.load(events)
 
     def count(*extra: Row) -> int:
         filters = [*params.get("filters", []), *extra]
@@ -92,10 +66,10 @@ def test_a_condition_and_its_negation_part_the_events(pipeline: Pipeline, stream
 
 
 @LAW
-@given(stream=streams(lambda world: st.lists(conditions(world), min_size=2, max_size=2)))
+@given(stream=streams_with(lambda world: st.lists(conditions(world), min_size=2, max_size=2)))
 def test_filters_commute(pipeline: Pipeline, stream: tuple[list[Row], Row, list[Row]]) -> None:
     events, params, chosen = stream
-    project_key = load(pipeline, events)
+    project_key = pipeline.load(events)
     answers = [
         pipeline.ask(project_key, "overview", {**params, "filters": filters}) for filters in (chosen, chosen[::-1])
     ]
@@ -114,7 +88,7 @@ def test_a_cached_answer_is_the_fresh_one_and_new_events_end_it(
     pipeline: Pipeline, stream: tuple[list[Row], str, Row]
 ) -> None:
     events, report, params = stream
-    project_key = load(pipeline, events)
+    project_key = pipeline.load(events)
     fresh, cached = (pipeline.ask(project_key, report, params) for _ in range(2))
     assert (fresh["cached"], cached["cached"]) == (False, True)
     assert {**cached, "cached": False} == fresh

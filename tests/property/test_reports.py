@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, note
 
 from tests.pipeline import Pipeline
-from tests.streams import Part, scenarios
+from tests.questions import Part, scenarios
 
 pytestmark = pytest.mark.timeout(7200)  # the thorough profile takes its time
 

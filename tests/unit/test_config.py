@@ -178,7 +178,7 @@ def test_origins_count_in_production_only() -> None:
 def test_the_signing_key_is_the_same_on_every_host_with_the_same_token() -> None:
     assert read(PRODUCTION).secret_key == read(PRODUCTION).secret_key == derive_secret_key("0123456789abcdef")
     assert read(PRODUCTION, SECRET_TOKEN="fedcba9876543210").secret_key != read(PRODUCTION).secret_key
-    assert read(PRODUCTION, SECRET_KEY="own").secret_key == "own"
+    assert read(PRODUCTION, SECRET_KEY="a key of our own").secret_key == "a key of our own"
     assert read().secret_key != read().secret_key
 
 
@@ -192,9 +192,15 @@ def test_a_configuration_survives_the_way_through_the_environment(environ: dict[
 
 def test_secrets_do_not_show_when_the_settings_are_printed() -> None:
     addresses = {"MONGO_URI": "mongodb://u:hunter2@db", "REDIS_URL": "redis://:hunter3@cache"}
-    config = read(PRODUCTION, **addresses, SECRET_KEY="hunter4")
+    config = read(PRODUCTION, **addresses, SECRET_KEY="hunter4-hunter4-hunter4")
     for secret in ("hunter2", "hunter3", "hunter4", PRODUCTION["SECRET_TOKEN"]):
         assert secret not in repr(config)
+
+
+def test_a_signing_key_that_can_be_guessed_is_refused_in_production() -> None:
+    message = message_of({**PRODUCTION, "SECRET_KEY": "0123456789abcde"})
+    assert message == "SECRET_KEY=(not shown): expected 16 characters or more, or none, since ENV=production"
+    assert read(SECRET_KEY="short").secret_key == "short"
 
 
 def test_a_configuration_cannot_be_changed() -> None:

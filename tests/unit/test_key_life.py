@@ -57,6 +57,7 @@ def test_a_shown_key_has_neither_secret_nor_hash_and_times_without_idle_zeros() 
         "name": "key",
         "prefix": "ak_live_abcd",
         "scopes": ["read"],
+        "rateLimit": None,
         "isActive": True,
         "createdAt": "2025-01-06T11:59:59Z",
         "expiresAt": "2025-01-06T12:00:00.001Z",

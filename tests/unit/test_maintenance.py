@@ -34,7 +34,7 @@ def _surface_late(path: Path, *, position: int) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(
             "INSERT INTO events SELECT ?, project, 'late', event_name, occurred_at, received_at, anonymous_id,"
-            " user_id, session_id, url, referrer, user_agent, ip, metadata FROM events WHERE id = 1",
+            " user_id, session_id, url, referrer, user_agent, ip, metadata, enriched FROM events WHERE id = 1",
             (position,),
         )
     connection.close()

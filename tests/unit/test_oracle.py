@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
 
-from tests.oracle import Json, Row, compute_answer, split_path
-
-NUMBERS = count()
-
-
-def event(name: str, at: Json = "10:00", **fields: Json) -> Row:
-    """An event of 2025-01-06, a Monday, at the UTC time of day; or at any whole timestamp."""
-    timestamp = f"2025-01-06T{at}Z" if isinstance(at, str) and at[:1].isdigit() and at[2:3] == ":" else at
-    return {"eventId": f"e{next(NUMBERS):04}", "eventName": name, "timestamp": timestamp, **fields}
-
-
-def ask(report: str, events: list[Row], **params: Json) -> Row:
-    if "start" in params:
-        params["from"] = params.pop("start")
-    return compute_answer(report, events, params)
+from tests.oracle import Json, Row, split_path
+from tests.oracle.samples import ask, event
 
 
 def count_passing(metadata: Json, operator: str, value: Json = None, path: str = "metadata.k") -> int:
@@ -45,7 +31,7 @@ QUICK_START = [
     event("app_open", "10:00", anonymousId="anon-1"),
     event("purchase_success", "10:05", anonymousId="anon-1", userId="user-123"),
 ]
-JANUARY = {"start": "2025-01-01T00:00:00Z", "to": "2025-01-10T00:00:00Z"}
+JANUARY: Row = {"start": "2025-01-01T00:00:00Z", "to": "2025-01-10T00:00:00Z"}
 
 
 def test_quick_start_overview_counts_one_person_in_one_session() -> None:
