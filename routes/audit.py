@@ -82,13 +82,13 @@ def _authorize_reading(project_key: str | None, organisation_id: str | None) -> 
     Of both together what is about both. An API key that names nothing reads about its project.
     """
     caller = identify_request()
-    if organisation_id:
+    if organisation_id is not None:
         organisations.authorize(context(), caller, organisation_id, Role.OWNER)
-    if project_key or (caller.key is not None and not organisation_id):
+    if project_key is not None or (caller.key is not None and organisation_id is None):
         project_key = authorize_request(Scope.ADMIN, project_key, reach=ProjectState.ERASED).project.project_key
-    if not project_key and not organisation_id:
+    if project_key is None and organisation_id is None:
         auth.require_root(context(), caller)
-    return project_key or None, organisation_id or None
+    return project_key, organisation_id
 
 
 @contextmanager

@@ -59,9 +59,16 @@ class Population:
         """SQL condition that further filters hold; their properties must be among `properties`."""
         return build_filters_sql(filters, self._all_properties(), self.parameters)
 
-    def build_sql(self) -> str:
-        """SELECT of the population."""
-        return f"SELECT * FROM {self._build_in_range()} WHERE {self.build_condition(self.filters)}"
+    def build_sql(self, *, has_person: bool = True) -> str:
+        """SELECT of the population. Without `has_person` it has no column `person`, which is costly to find out; only
+        where `filters_by_person` is false."""
+        in_range = self._build_in_range(has_person=has_person)
+        return f"SELECT * FROM {in_range} WHERE {self.build_condition(self.filters)}"
+
+    @property
+    def filters_by_person(self) -> bool:
+        """Whether a filter asks who the person of an event is."""
+        return any(isinstance(item.prop, CohortProperty) for item in self.filters)
 
     def build_unfiltered_sql(self) -> str:
         """SELECT of all events in range, with `passes`: whether the filters hold."""
@@ -89,12 +96,12 @@ class Population:
         found = dict.fromkeys([*(item.prop for item in self.filters), *self.properties])
         return sorted(found, key=lambda prop: isinstance(prop, CohortProperty))
 
-    def _build_in_range(self) -> str:
+    def _build_in_range(self, *, has_person: bool = True) -> str:
         from_ms, to_ms = self.range.from_ms, self.range.to_ms
         read = [prop for prop in self._all_properties() if not isinstance(prop, CohortProperty)]
         events = build_events_sql(
             self.snapshot, self.parameters, read,
-            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key,
+            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key, has_person=has_person,
         )  # fmt: skip
         conditions = [f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"]
         if not self.includes_bots:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from columns.properties import parse_property
 from services import clock
 from services.errors import InvalidInput
+from services.reports.bounds import fetch_bounds
 from services.reports.buckets import MAX_BUCKETS, Bucket, Interval, TooManyBuckets, build_key_sql, list_buckets
 from services.reports.filters import Filter
 from services.reports.population import Population
@@ -89,14 +90,11 @@ def find_span(population: Population) -> tuple[datetime, datetime] | None:
     first_ms, end_ms = population.range.from_ms, population.range.to_ms
     last_ms = None if end_ms is None else end_ms - 1
     if first_ms is None or last_ms is None:
-        bounded = population.renew()
-        ((least, most),) = bounded.fetch(
-            f"SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM ({bounded.build_sql()})"
-        )
-        if least is None:
+        bounds = fetch_bounds(population)
+        if bounds is None:
             return None
-        first_ms = least if first_ms is None else first_ms
-        last_ms = most if last_ms is None else last_ms
+        first_ms = bounds[0] if first_ms is None else first_ms
+        last_ms = bounds[1] if last_ms is None else last_ms
     return clock.from_ms(first_ms), clock.from_ms(last_ms)
 
 
