@@ -22,13 +22,13 @@ BASE_COLUMNS: Final = (
 
 def build_events_sql(
     snapshot: Snapshot, parameters: Parameters, properties: Sequence[Property] = (),
-    *, from_ms: int | None = None, to_ms: int | None = None, person_key: UUID | None = None, has_person: bool = True,
+    *, from_ms: int | None = None, to_ms: int | None = None, person_key: UUID | None = None, with_person: bool = True,
 ) -> str:  # fmt: skip
     """SELECT of `BASE_COLUMNS`, `person` (null: nobody) and, for the property numbered i, `p<i>_text`, `p<i>_number`,
     `p<i>_boolean`, `p<i>_other`, at most one of them not null.
 
     The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events. With a `person_key`
-    only events of that person are there. Without `has_person` there is no `person`, and no join that finds it out.
+    only events of that person are there. Without `with_person` there is no `person`, and no join that finds it out.
     """
     has_patch = snapshot.patch is not None
     person, has_learnt = None, False
@@ -42,12 +42,12 @@ def build_events_sql(
         typed = [read_from_segment(group[0], prop, parameters) for prop in properties]
         if person is not None:
             source = read_person(source, person, has_patch=has_patch, has_learnt=has_learnt)
-        parts.append(build_part(source, typed, has_patch=has_patch and person is None, has_person=has_person))
+        parts.append(build_part(source, typed, has_patch=has_patch and person is None, with_person=with_person))
     if snapshot.tail is not None or not parts:
         typed = [read_from_row(prop, parameters) for prop in properties]
         tail = "tail" if snapshot.tail is not None else EMPTY_ROWS
         source = tail if person is None else read_person(tail, person, has_patch=False, has_learnt=False)
-        parts.append(build_part(source, typed, has_patch=False, has_person=has_person))
+        parts.append(build_part(source, typed, has_patch=False, with_person=with_person))
     return " UNION ALL ".join(parts)
 
 
@@ -101,6 +101,15 @@ def find_reading(segment: Segment, prop: Property) -> tuple[str, ...] | None:
     return stat.kinds if stat.is_column else None
 
 
+def list_kinds(snapshot: Snapshot, prop: Property) -> tuple[str, ...]:
+    """Kinds of which the property may have values in the snapshot; in no event it has one of another kind."""
+    if prop.column is not None:
+        return ("text",)
+    readings = [find_reading(segment, prop) for segment in snapshot.segments]
+    found = {kind for kinds in readings for kind in (KINDS if kinds is None else kinds)}
+    return tuple(kind for kind in KINDS if kind in found or snapshot.tail is not None)
+
+
 def read_from_segment(segment: Segment, prop: Property, parameters: Parameters) -> dict[str, str]:
     """Kind -> SQL expression of a property in a segment; kinds that it cannot have are missing."""
     if prop.column is None:
@@ -117,10 +126,10 @@ def read_from_row(prop: Property, parameters: Parameters) -> dict[str, str]:
     return build_json_expressions(prop.keys, parameters)
 
 
-def build_part(source: str, typed: Sequence[dict[str, str]], *, has_patch: bool, has_person: bool) -> str:
+def build_part(source: str, typed: Sequence[dict[str, str]], *, has_patch: bool, with_person: bool) -> str:
     """One SELECT of the union. Segments without a column that others of their group have read it as null."""
-    columns, has_patch = [f"e.{name}" for name in BASE_COLUMNS], has_patch and has_person
-    if has_person:
+    columns, has_patch = [f"e.{name}" for name in BASE_COLUMNS], has_patch and with_person
+    if with_person:
         columns.append(f"{'coalesce(patch.person_key, e.person_key)' if has_patch else 'e.person_key'} AS person")
     for number, expressions in enumerate(typed):
         for kind, sql_type in KINDS.items():

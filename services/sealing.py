@@ -15,6 +15,7 @@ from pathlib import Path
 from columns.copy import ColumnarCopy
 from config import Config
 from db import open_store
+from services import clock
 from services.logs import configure_for
 from stores.base import Store
 
@@ -58,6 +59,7 @@ def open_copy(config: Config, store: Store) -> ColumnarCopy:
         threads=config.report_threads,
         seal_events=config.seal_events,
         segment_events=config.segment_events,
+        clock=clock.fetch_now_ms,
     )
 
 

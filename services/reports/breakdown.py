@@ -10,12 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from columns.properties import KINDS, Property, parse_property
 from services.errors import InvalidInput
+from services.reports.breakdown_groups import build_order, list_names, list_varying
 from services.reports.breakdown_sessions import fetch_session_groups
+from services.reports.breakdown_users import fetch_user_groups
 from services.reports.filters import Filter
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_choice, parse_count, parse_event_name
-from services.reports.values import ValueKey, format_number, format_value, list_order_terms, list_value_columns
+from services.reports.values import ValueKey, format_number, format_value, list_value_columns
 
 MAX_PROPERTIES: Final = 2
 DEFAULT_LIMIT: Final = 10
@@ -34,10 +36,7 @@ class Measure(StrEnum):
     MEDIAN = "median"
 
 
-COUNTING_SQL: Final = {
-    Measure.EVENTS: "count(*)",
-    Measure.USERS: "count(DISTINCT person)",
-}
+COUNTING: Final = {Measure.USERS: fetch_user_groups, Measure.SESSIONS: fetch_session_groups}
 NUMERIC_SQL: Final = {
     # compensated, so that how events are spread over files does not show
     Measure.SUM: "coalesce(fsum({number}), 0)",
@@ -124,7 +123,7 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """The `limit` groups with the highest value (null last; then by their values), all further ones together as `other`
     (null: there is none), and the measure over all events. No events: no groups."""
     parameters: BreakdownParameters = request.parameters
-    fetch = fetch_by_sessions if parameters.measure is Measure.SESSIONS else fetch_by_measure
+    fetch = fetch_by_counting if parameters.measure in COUNTING else fetch_by_measure
     found = fetch(population, parameters)
     return {
         "by": [prop.name for prop in parameters.by],
@@ -157,10 +156,10 @@ class Groups(NamedTuple):
     total: dict[str, Any]
 
 
-def fetch_by_sessions(population: Population, parameters: BreakdownParameters) -> Groups:
-    """By sessions: those with an event of the group."""
-    own = population.renew()
-    found = fetch_session_groups(own, list_keys(own, parameters), parameters.limit)
+def fetch_by_counting(population: Population, parameters: BreakdownParameters) -> Groups:
+    """By users or sessions: those with an event of the group."""
+    own, count = population.renew(), COUNTING[parameters.measure]
+    found = count(own, list_keys(own, parameters), parameters.limit)
     groups = [Group(build_key(row[:-2]), row[-2], row[-1]) for row in found.rows]
     further, events = found.group_count - len(groups), found.events - sum(group.events for group in groups)
     other = {"groups": further, "value": found.other, "events": events} if further else None
@@ -181,14 +180,13 @@ def fetch_by_measure(population: Population, parameters: BreakdownParameters) ->
 def fetch_groups(population: Population, parameters: BreakdownParameters) -> tuple[list[Group], int]:
     """The first groups with their value and number of events, and how many groups there are."""
     keys = list_keys(population, parameters)
-    names = [f"key_{number}" for number in range(len(keys))]
+    names = list_names(keys)
     listed = ", ".join(f"{key} AS {name}" for key, name in zip(keys, names, strict=True))
-    order = ", ".join(term for at in range(0, len(names), 4) for term in list_order_terms(names[at : at + 4]))
     rows = population.fetch(f"""
         SELECT *, count(*) OVER () FROM (
             SELECT {listed}, {build_measure_sql(population, parameters)} AS value, count(*) AS events
-            FROM ({population.build_sql()}) GROUP BY {", ".join(names)}
-        ) ORDER BY value DESC NULLS LAST, {order} LIMIT {parameters.limit:d}""")
+            FROM ({population.build_sql()}) GROUP BY {", ".join(list_varying(keys))}
+        ) ORDER BY value DESC NULLS LAST, {build_order(names)} LIMIT {parameters.limit:d}""")
     groups = [Group(build_key(row[: len(keys)]), build_value(row[-3]), row[-2]) for row in rows]
     return groups, rows[0][-1] if rows else 0
 
@@ -217,14 +215,16 @@ def build_anti_join_sql(population: Population, parameters: BreakdownParameters,
         f"unnest({population.bind(list(column))}::{sql_type}[]) AS key_{number}"
         for number, (column, sql_type) in enumerate(zip(columns, types, strict=True))
     ]
-    equal = [f"{key} IS NOT DISTINCT FROM key_{number}" for number, key in enumerate(list_keys(population, parameters))]
+    keys = list_keys(population, parameters)
+    varying = [(key, name) for key, name in zip(keys, list_names(keys), strict=True) if name in list_varying(keys)]
+    equal = [f"{key} IS NOT DISTINCT FROM {name}" for key, name in varying]
     return f"ANTI JOIN (SELECT {', '.join(listed)}) ON {' AND '.join(equal)}"
 
 
 def build_measure_sql(population: Population, parameters: BreakdownParameters) -> str:
     """Aggregate of the measure. No numbers: a sum of 0, else null."""
     if parameters.prop is None:
-        return COUNTING_SQL[parameters.measure]
+        return "count(*)"
     number = f"p{population.find_property(parameters.prop)}_number"
     return NUMERIC_SQL[parameters.measure].format(number=number)
 

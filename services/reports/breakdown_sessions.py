@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
+from services.reports.breakdown_groups import CountedGroups, build_order, list_names, list_varying
 from services.reports.population import Population
 from services.reports.session import (
     PASSES_BIT,
@@ -12,27 +11,16 @@ from services.reports.session import (
     build_passing_condition,
     build_session_events_sql,
 )
-from services.reports.values import list_order_terms
+from services.reports.values import ABSENT
 
 
-class SessionGroups(NamedTuple):
-    """The first groups: columns of their values, then sessions and events; and what there is beside them."""
-
-    rows: list[tuple[Any, ...]]
-    group_count: int
-    other: int
-    """Sessions with an event of a group that is not shown."""
-    total: int
-    events: int
-
-
-def fetch_session_groups(population: Population, keys: list[str], limit: int) -> SessionGroups:
+def fetch_session_groups(population: Population, keys: list[str], limit: int) -> CountedGroups:
     """The `limit` groups with most sessions. `keys`: SQL of the values that are grouped by, four for each property."""
     packing = fetch_packing(population.renew(), keys)
     if packing is None:
-        return SessionGroups([], 0, 0, 0, 0)
-    names = [f"key_{number}" for number in range(len(keys))]
-    order = ", ".join(term for at in range(0, len(names), 4) for term in list_order_terms(names[at : at + 4]))
+        return CountedGroups([], 0, 0, 0, 0)
+    names = list_names(keys)
+    order = build_order(names)
     rows = population.fetch(f"""
         WITH {build_tables_sql(population, keys, packing)},
         counted AS (SELECT code, count(*) AS sessions FROM (SELECT unnest(codes) AS code FROM found) GROUP BY code),
@@ -45,24 +33,25 @@ def fetch_session_groups(population: Population, keys: list[str], limit: int) ->
             (SELECT count(*) FROM found), (SELECT sum(events)::BIGINT FROM groups)
         FROM shown ORDER BY sessions DESC, {order}""")
     width = len(keys) + 2
-    return SessionGroups([row[:width] for row in rows], *rows[0][width:])
+    return CountedGroups([row[:width] for row in rows], *rows[0][width:])
 
 
 def fetch_packing(population: Population, keys: list[str]) -> Packing | None:
     """How times and groups fit into one number; None: no event passes."""
+    varying = [key for key in keys if key not in ABSENT.values()]
     ((first_ms, last_ms, group_count),) = population.fetch(f"""
         SELECT epoch_ms(min(first_at)), epoch_ms(max(last_at)), count(*) FILTER (has_passing) FROM (
             SELECT min(occurred_at) AS first_at, max(occurred_at) AS last_at, bool_or(passes) AS has_passing
-            FROM ({build_session_events_sql(population)}) GROUP BY {", ".join(keys)})""")
+            FROM ({build_session_events_sql(population)}) GROUP BY {", ".join(varying)})""")
     return Packing(first_ms, last_ms, group_count.bit_length()) if group_count else None
 
 
 def build_tables_sql(population: Population, keys: list[str], packing: Packing) -> str:
     """Common table expressions: `groups` (the keys, `code` from 1 on, `events`), and `found`, a row a session that
     passes: the distinct `codes` of its events that pass."""
-    names = [f"key_{number}" for number in range(len(keys))]
+    names, varying = list_names(keys), list_varying(keys)
     listed = ", ".join(f"{key} AS {name}" for key, name in zip(keys, names, strict=True))
-    equal = " AND ".join(f"e.{name} IS NOT DISTINCT FROM groups.{name}" for name in names)
+    equal = " AND ".join(f"e.{name} IS NOT DISTINCT FROM groups.{name}" for name in varying)
     events = build_session_events_sql(population)
     lists = """
         SELECT session_id, person, list_sort(list(item)) AS items FROM (
@@ -72,7 +61,7 @@ def build_tables_sql(population: Population, keys: list[str], packing: Packing) 
     return f"""
         groups AS MATERIALIZED (
             SELECT *, row_number() OVER () AS code FROM (
-                SELECT {listed}, count(*) AS events FROM ({events}) WHERE passes GROUP BY {", ".join(names)})),
+                SELECT {listed}, count(*) AS events FROM ({events}) WHERE passes GROUP BY {", ".join(varying)})),
         coded AS (
             SELECT session_id, person, {packing.build_item("coalesce(code, 0)")} AS item
             FROM (SELECT *, {listed} FROM ({events})) e LEFT JOIN groups ON {equal}

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from columns.copy import ColumnarCopy, Snapshot
 from columns.properties import Parameters, Property
-from columns.relation import build_events_sql
+from columns.relation import build_events_sql, list_kinds
 from services import clock
 from services.reports.cohort import DatedCohort, build_membership_sql
 from services.reports.cohort_property import CohortProperty
@@ -55,20 +55,24 @@ class Population:
         """The number of a property's typed columns: `p<number>_text` and so on."""
         return self._all_properties().index(prop)
 
+    def list_kinds(self, prop: Property) -> tuple[str, ...]:
+        """Kinds that values of a property of events may have; its other typed columns are null throughout."""
+        return list_kinds(self.snapshot, prop)
+
     def build_condition(self, filters: Sequence[Filter]) -> str:
         """SQL condition that further filters hold; their properties must be among `properties`."""
         return build_filters_sql(filters, self._all_properties(), self.parameters)
 
-    def build_sql(self, *, has_person: bool = True) -> str:
-        """SELECT of the population. Without `has_person` it has no column `person`, which is costly to find out; only
-        where `filters_by_person` is false."""
-        in_range = self._build_in_range(has_person=has_person)
+    def build_sql(self, *, with_person: bool = True) -> str:
+        """SELECT of the population. Without `with_person` it has no column `person`, which is costly to find out; only
+        where `needs_person` is false."""
+        in_range = self._build_in_range(with_person=with_person)
         return f"SELECT * FROM {in_range} WHERE {self.build_condition(self.filters)}"
 
     @property
-    def filters_by_person(self) -> bool:
+    def needs_person(self) -> bool:
         """Whether a filter asks who the person of an event is."""
-        return any(isinstance(item.prop, CohortProperty) for item in self.filters)
+        return any(isinstance(prop, CohortProperty) for prop in self._all_properties())
 
     def build_unfiltered_sql(self) -> str:
         """SELECT of all events in range, with `passes`: whether the filters hold."""
@@ -96,12 +100,12 @@ class Population:
         found = dict.fromkeys([*(item.prop for item in self.filters), *self.properties])
         return sorted(found, key=lambda prop: isinstance(prop, CohortProperty))
 
-    def _build_in_range(self, *, has_person: bool = True) -> str:
+    def _build_in_range(self, *, with_person: bool = True) -> str:
         from_ms, to_ms = self.range.from_ms, self.range.to_ms
         read = [prop for prop in self._all_properties() if not isinstance(prop, CohortProperty)]
         events = build_events_sql(
             self.snapshot, self.parameters, read,
-            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key, has_person=has_person,
+            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key, with_person=with_person,
         )  # fmt: skip
         conditions = [f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"]
         if not self.includes_bots:

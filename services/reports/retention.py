@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from services import clock
 from services.errors import InvalidInput
-from services.reports.activity import build_activity_sql
 from services.reports.buckets import Interval
 from services.reports.calendar import Calendar, build_calendar, parse_calendar_interval, widen
 from services.reports.population import Population
@@ -109,8 +108,9 @@ def fetch_counts(population: Population, calendar: Calendar, parameters: Retenti
     """The cohorts that have somebody."""
     build_later = build_on_sql if parameters.mode is Mode.ON else build_on_or_after_sql
     rows = population.fetch(f"""
-        WITH starts AS MATERIALIZED ({build_starts_sql(population, calendar, parameters)}),
-        returns AS ({build_activity_sql(population, calendar, condition=build_is(population, parameters.return_event))})
+        WITH activity AS MATERIALIZED ({build_starts_and_returns_sql(population, calendar, parameters)}),
+        starts AS MATERIALIZED ({build_starts_sql(calendar, parameters.cohort)}),
+        returns AS (SELECT person, number FROM activity WHERE returns)
         SELECT number, NULL AS later, count(*) FROM starts GROUP BY number
         UNION ALL {build_later(parameters.intervals)}""")
     counts: Counts = {}
@@ -123,16 +123,30 @@ def fetch_counts(population: Population, calendar: Calendar, parameters: Retenti
     return counts
 
 
-def build_starts_sql(population: Population, calendar: Calendar, parameters: RetentionParameters) -> str:
-    """SELECT of `person` and `number`: who is in the cohort of which interval."""
-    is_start = build_is(population, parameters.start_event)
-    if parameters.cohort is Cohort.RECURRING:
-        return build_activity_sql(population, calendar, condition=is_start)
-    ever = widen(population, None)
+def build_starts_and_returns_sql(population: Population, calendar: Calendar, parameters: RetentionParameters) -> str:
+    """SELECT of `person` and `number`, each pair once: the intervals in which a person has events; with `started_at`,
+    that of the first start event among them (null: there is none), and `returns`, whether one in range is a return.
+
+    All data before `to` where who started before the range is in no cohort of it, else what is in range.
+    """
+    is_first = parameters.cohort is Cohort.FIRST
+    read = widen(population, None) if is_first else population
+    is_start, is_return = (build_is(population, name) for name in (parameters.start_event, parameters.return_event))
     return f"""
-        SELECT person, {calendar.build_number_sql()} AS number FROM (
-            SELECT person, min(occurred_at) AS occurred_at FROM ({ever.build_sql()})
-            WHERE person IS NOT NULL AND {is_start} GROUP BY person
+        SELECT person, {calendar.build_number_sql()} AS number, min(occurred_at) FILTER ({is_start}) AS started_at,
+            bool_or({is_return} AND {calendar.build_range_sql()}) AS returns
+        FROM ({read.build_sql()}) WHERE person IS NOT NULL AND ({is_start} OR {is_return}) GROUP BY ALL"""
+
+
+def build_starts_sql(calendar: Calendar, cohort: Cohort) -> str:
+    """SELECT of `person` and `number`: who is in the cohort of which interval."""
+    if cohort is Cohort.RECURRING:
+        return "SELECT person, number FROM activity WHERE started_at IS NOT NULL"
+    # not the least number: where clocks went back over midnight, an interval may go on after the next one began
+    return f"""
+        SELECT person, number FROM (
+            SELECT person, arg_min(number, started_at) AS number, min(started_at) AS occurred_at
+            FROM activity WHERE started_at IS NOT NULL GROUP BY person
         ) WHERE {calendar.build_range_sql()}"""
 
 

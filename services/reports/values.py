@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from columns.properties import KINDS, Property
 from services.reports.population import Population
@@ -13,10 +14,16 @@ ValueKey = tuple[str | None, float | None, bool | None, str | None]
 JsonValue = str | float | bool | None
 
 
+ABSENT: Final = {kind: f"NULL::{sql_type}" for kind, sql_type in KINDS.items()}
+"""SQL of a part of a `ValueKey` that no event has a value of."""
+
+
 def list_value_columns(population: Population, prop: Property) -> list[str]:
-    """SQL expressions of a `ValueKey`. Minus zero is zero."""
-    number = population.find_property(prop)
-    return [f"p{number}_{kind}" + (" + 0.0" if kind == "number" else "") for kind in KINDS]
+    """SQL expressions of a `ValueKey`, those of `ABSENT` for kinds that do not occur; the first always reads events.
+    Minus zero is zero."""
+    number, kinds = population.find_property(prop), population.list_kinds(prop)
+    found = {kind: f"p{number}_{kind}" + (" + 0.0" if kind == "number" else "") for kind in KINDS}
+    return [found[kind] if kind in ("text", *kinds) else ABSENT[kind] for kind in KINDS]
 
 
 def list_order_terms(columns: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+import stores.mongo
 from services import clock
 from tests.cast import Clock
 from tests.conftest import MakeApp
@@ -25,13 +26,18 @@ SECRET_TOKEN = "your_secret_token"
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock_of_the_test = Clock(NOW_MS)
-    monkeypatch.setattr(clock, "fetch_now_ms", lambda: clock_of_the_test.now_ms)
+    for module in (clock, stores.mongo):
+        monkeypatch.setattr(module, "fetch_now_ms", lambda: clock_of_the_test.now_ms)
     return clock_of_the_test
 
 
-@pytest.fixture
-def client(make_app: MakeApp, frozen: Clock) -> FlaskClient:
-    return make_app(secret_token=SECRET_TOKEN).test_client()
+@pytest.fixture(params=["embedded", "mongodb"])
+def client(request: pytest.FixtureRequest, make_app: MakeApp, frozen: Clock) -> FlaskClient:
+    settings = {}
+    if request.param == "mongodb":
+        uri, database = request.getfixturevalue("mongodb_uri"), request.getfixturevalue("mongodb_database")
+        settings = {"mongo_uri": uri, "mongo_db_name": database}
+    return make_app(secret_token=SECRET_TOKEN, **settings).test_client()
 
 
 def ask(client: FlaskClient, text: str, substitutes: dict[str, str] | None = None, *, key: str | None = None) -> Any:
