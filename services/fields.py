@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services import clock
 from services.errors import InvalidInput
 
 FieldParser = Callable[[Any], Any]
 """From a JSON value to the value that is kept; ValueError with what is expected ("must be ...")."""
+
+Choice = TypeVar("Choice", bound=str)
 
 MAX_PROBLEMS = 20
 MAX_SHOWN_NAME = 100
@@ -51,6 +53,14 @@ def parse_text(value: object, *, max_length: int) -> str:
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise ValueError(f"{expected}, without NUL and lone surrogates")
     return text
+
+
+def parse_choice(value: object, *, choices: Iterable[Choice]) -> Choice:
+    """A member of a closed set, by its text."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"must be one of {', '.join(choices)}")
 
 
 def parse_boolean(value: object) -> bool:

@@ -7,6 +7,8 @@ import re
 from enum import StrEnum
 from functools import lru_cache
 
+from services.fields import parse_choice
+
 _IP_MEMBER = re.compile(
     rb"""("(?:i|\\u0069)(?:p|\\u0070)"\s*:\s*)             # the name, also written with escapes
     (?:"(?:[^"\\]|\\.)*+(?:"|\\?$)|[\[{].*|[^\s",\]}]++)  # its value, perhaps cut off""",
@@ -25,9 +27,7 @@ class IpPolicy(StrEnum):
 
 def parse_ip_policy(value: object) -> str:
     """The value of an `IpPolicy`."""
-    if not isinstance(value, str) or value not in set(IpPolicy):
-        raise ValueError(f"must be one of {', '.join(IpPolicy)}")
-    return value
+    return parse_choice(value, choices=IpPolicy).value
 
 
 def apply_ip_policy(policy: IpPolicy, ip: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from services.fields import parse_choice
 from services.keys import Scope
 
 
@@ -39,6 +40,4 @@ _ORDER = list(Role)
 
 def parse_role(value: object) -> Role:
     """A role by its name."""
-    if not isinstance(value, str) or value not in list(Role):
-        raise ValueError(f"must be one of {', '.join(Role)}")
-    return Role(value)
+    return parse_choice(value, choices=Role)

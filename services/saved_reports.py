@@ -16,7 +16,7 @@ from services import clock
 from services.cohorts import parse_description
 from services.context import Context
 from services.errors import Forbidden, InvalidInput, NotFound
-from services.fields import FieldParser, format_stored_time, parse_fields, parse_text
+from services.fields import FieldParser, format_stored_time, parse_choice, parse_fields, parse_text
 from services.keys import parse_expiry_ms
 from services.project_documents import ProjectCollection, pack_json, show_json, unpack_json
 from services.projects import Project, ProjectState, fetch_project
@@ -37,9 +37,7 @@ NOT_SHARED: Final[dict[str, Any]] = {"linkHash": None, "linkCreatedAt": None, "l
 
 def parse_report(value: object) -> str:
     """The name of a report."""
-    if not isinstance(value, str) or value not in REPORTS:
-        raise ValueError(f"must be one of {', '.join(REPORTS)}")
-    return value
+    return parse_choice(value, choices=REPORTS)
 
 
 def parse_parameters(value: object) -> dict[str, Any]:

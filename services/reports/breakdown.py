@@ -10,13 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from columns.properties import KINDS, Property, parse_property
 from services.errors import InvalidInput
+from services.fields import parse_choice
 from services.reports.breakdown_groups import build_order, list_names, list_varying
 from services.reports.breakdown_sessions import fetch_session_groups
 from services.reports.breakdown_users import fetch_user_groups
 from services.reports.filters import Filter
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, parse_count, parse_event_name
+from services.reports.request import ReportRequest, parse_count, parse_event_name
 from services.reports.values import ValueKey, format_number, format_value, list_value_columns
 
 MAX_PROPERTIES: Final = 2

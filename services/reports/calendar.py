@@ -9,9 +9,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services import clock
+from services.fields import parse_choice
 from services.reports.buckets import DAY, Bucket, Interval, build_key_sql, find_key, list_buckets
 from services.reports.population import Population
-from services.reports.request import parse_choice
 from services.reports.timeseries import divide_span, find_span
 
 LONGEST: Final = {Interval.DAY: DAY, Interval.WEEK: 7 * DAY, Interval.MONTH: 31 * DAY}

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from columns.properties import Property
 from services import clock
 from services.errors import InvalidInput
-from services.fields import FieldParser, parse_boolean, parse_fields, parse_whole_number
+from services.fields import FieldParser, parse_boolean, parse_choice, parse_fields, parse_whole_number
 from services.relative_range import MINUTE_MS
 from services.reports.cohort_property import CohortProperty
 from services.reports.filters import Filter, parse_filters
@@ -96,7 +96,8 @@ def parse_definition(value: object, field: str = "definition") -> Cohort:
         raise InvalidInput(f"{field} must be an object with conditions or userIds", fields=[field])
     if "userIds" in value:
         return Cohort(user_ids=parse_members(value, {"userIds": parse_user_ids}, field)["userIds"])
-    values = parse_members(value, {"match": parse_match, "conditions": parse_list}, field, required=("conditions",))
+    members: dict[str, FieldParser] = {"match": partial(parse_choice, choices=MATCHES), "conditions": parse_list}
+    values = parse_members(value, members, field, required=("conditions",))
     cohort = Cohort(
         tuple(
             parse_condition(each, f"{field}.conditions[{number}]") for number, each in enumerate(values["conditions"])
@@ -128,13 +129,6 @@ def parse_user_ids(value: object) -> tuple[str, ...]:
     if not all(isinstance(each, str) and 1 <= len(each) <= MAX_ID_LENGTH for each in value):
         raise ValueError(expected)
     return tuple(dict.fromkeys(value))
-
-
-def parse_match(value: object) -> str:
-    """Whether all conditions must hold, or any."""
-    if not isinstance(value, str) or value not in MATCHES:
-        raise ValueError(f"must be one of {', '.join(MATCHES)}")
-    return value
 
 
 def parse_list(value: object) -> list[Any]:

@@ -20,12 +20,13 @@ from columns.relation import build_user_names_sql
 from services import clock
 from services.context import Context
 from services.errors import Unavailable
+from services.fields import parse_choice
 from services.projects import Project, fetch_project
 from services.reports.cohort import date_cohorts
 from services.reports.export_formats import EXPORT_FIELDS, PLACE, WRITINGS, ExportFormat, Writing
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, refuse
+from services.reports.request import ReportRequest, refuse
 from services.reports.run import fetch_result, parse_request
 from services.time_range import TimeRange
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from columns.properties import Property, parse_property
 from services.errors import InvalidInput
+from services.fields import parse_choice
 from services.reports.filters import parse_filters
 from services.reports.funnel_joins import can_join, fetch_joined_numbers
 from services.reports.funnel_steps import (
@@ -36,13 +37,6 @@ MAX_WINDOW_SECONDS: Final = 10 * 366 * 24 * 3600
 DEFAULT_BREAKDOWN_LIMIT: Final = 25
 
 
-def parse_order(value: object) -> Order:
-    """One of the orders."""
-    if not isinstance(value, str) or value not in list(Order):
-        raise ValueError(f"must be one of {', '.join(Order)}")
-    return Order(value)
-
-
 def parse_breakdown(value: object) -> Property:
     """A property to group by."""
     if not isinstance(value, str):
@@ -53,7 +47,7 @@ def parse_breakdown(value: object) -> Property:
 FIELDS: dict[str, Any] = {
     "steps": keep,
     "windowSeconds": partial(parse_count, least=1, most=MAX_WINDOW_SECONDS),
-    "order": parse_order,
+    "order": partial(parse_choice, choices=Order),
     "breakdown": parse_breakdown,
     "breakdownLimit": partial(parse_count, least=1, most=1000),
 }

@@ -7,9 +7,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
+from services.fields import parse_choice
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, parse_count
+from services.reports.request import ReportRequest, parse_count
 from services.reports.session import Packing
 from services.reports.session_order import OPEN_LISTS, build_sequences
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from services.errors import InvalidInput
@@ -17,8 +16,6 @@ from services.time_range import TimeRange, parse_time_range
 
 if TYPE_CHECKING:
     from services.reports.cohort import Cohort
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True)
@@ -123,14 +120,6 @@ def parse_count(value: object, *, least: int, most: int) -> int:
     if not least <= int(value) <= most:
         raise ValueError(expected)
     return int(value)
-
-
-def parse_choice(value: object, *, choices: Iterable[Choice]) -> Choice:
-    """A member of a closed set, by its text."""
-    for choice in choices:
-        if value == choice:
-            return choice
-    raise ValueError(f"must be one of {', '.join(choices)}")
 
 
 def parse_event_name(value: object) -> str:

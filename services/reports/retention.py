@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from services import clock
 from services.errors import InvalidInput
+from services.fields import parse_choice
 from services.reports.buckets import Interval
 from services.reports.calendar import Calendar, build_calendar, parse_calendar_interval, widen
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, parse_count, parse_event_name
+from services.reports.request import ReportRequest, parse_count, parse_event_name
 from services.reports.values import divide
 
 DEFAULT_INTERVALS: Final = 12

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from columns.properties import COLUMNS as PROPERTY_COLUMNS
+from services.fields import parse_choice
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, parse_count
+from services.reports.request import ReportRequest, parse_count
 from services.reports.session import (
     EVENT_ORDER,
     IS_BOUNCE,

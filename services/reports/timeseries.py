@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from columns.properties import parse_property
 from services import clock
 from services.errors import InvalidInput
+from services.fields import parse_choice
 from services.reports.bounds import fetch_bounds
 from services.reports.buckets import MAX_BUCKETS, Bucket, Interval, TooManyBuckets, build_key_sql, list_buckets
 from services.reports.filters import Filter
@@ -20,9 +21,7 @@ from services.reports.request import ReportRequest, parse_event_name
 
 def parse_interval(value: object) -> Interval:
     """One of the intervals."""
-    if not isinstance(value, str) or value not in list(Interval):
-        raise ValueError(f"must be one of {', '.join(Interval)}")
-    return Interval(value)
+    return parse_choice(value, choices=Interval)
 
 
 FIELDS: dict[str, Any] = {"interval": parse_interval, "eventName": parse_event_name}

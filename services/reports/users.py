@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from columns.relation import build_events_sql
 from services import clock
+from services.fields import parse_choice
 from services.reports.population import Population
 from services.reports.report import Report
-from services.reports.request import ReportRequest, parse_choice, parse_count
+from services.reports.request import ReportRequest, parse_count
 
 MAX_SEARCH: Final = 1000
 MAX_OFFSET: Final = 1_000_000_000
