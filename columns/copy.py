@@ -6,20 +6,17 @@ is read from the store. Reports run on a snapshot; its `revision` changes whenev
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from columns.engine import Engine
 from columns.manifest import (
     Manifest,
-    Segment,
     are_complete,
     delete_copy,
     delete_unused_files,
@@ -28,9 +25,17 @@ from columns.manifest import (
     lock_copy,
     save_manifest,
 )
-from columns.removals import fetch_removals, take_done
+from columns.removals import Removing, fetch_removals, take_done
 from columns.remover import catch_up
 from columns.sealer import Sealer, extend_copy
+from columns.snapshot import (
+    CopyBehind,
+    Snapshot,
+    build_passing_revision,
+    build_revision,
+    explain_error,
+    find_stop,
+)
 from columns.tail import Tail, resolve_persons
 from services.clock import fetch_now_ms
 from stores.base import Store
@@ -43,56 +48,6 @@ MAX_PROJECTS_IN_MEMORY = 200
 STREAM_ROWS = 10_000
 MAX_TAIL_RATIO = 4
 """A tail of more than so many times `seal_events` is not read into memory: it is sealed first."""
-
-
-class CopyBehind(Exception):
-    """The copy is being extended and does not hold all events yet; `ready_ratio` of them (0..1) it does."""
-
-    def __init__(self, ready_ratio: float) -> None:
-        super().__init__(f"{ready_ratio:.0%} of the events are in the columnar copy")
-        self.ready_ratio = ready_ratio
-
-
-class CopyChanged(Exception):
-    """Files of a snapshot are gone, as after an erasure, or damaged: `mend` the copy and take a new snapshot."""
-
-
-class Removing(Enum):
-    """Whether events are being removed from a project."""
-
-    NOT = auto()
-    NOW = auto()
-    DONE = auto()
-    """Some were, and now they are removed from the copy too."""
-
-
-class QueryTooLarge(Exception):
-    """A query needs more memory than the engine may take, with what runs beside it."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A project's events at one moment. Immutable; `tail` and `patch` are Arrow tables."""
-
-    revision: str
-    count: int
-    directory: Path
-    segments: tuple[Segment, ...]
-    tail: pa.Table | None
-    patch: pa.Table | None
-    stop: int = 0
-    """A position after all of its events."""
-    removals: int = 0
-    """Number of the last removal of which it has no event."""
-    is_final: bool = True
-    """False: a removal was under way. It may hold some events of it, and its revision names nothing else."""
-    identity_file: str | None = None
-    """Of the segments: (user_key, user_id) among others, of every user whom an anonymousId of theirs belongs to."""
-
-    @property
-    def files(self) -> set[str]:
-        """Names of the files that queries on it read."""
-        return {segment.file for segment in self.segments} | ({self.identity_file} if self.identity_file else set())
 
 
 @dataclass
@@ -224,7 +179,7 @@ class ColumnarCopy:
             try:
                 yield cursor
             except (duckdb.Error, OSError) as exc:  # OSError: as Arrow tells what went wrong in the engine
-                _explain_error(exc, snapshot.directory, snapshot.files)
+                explain_error(exc, snapshot.directory, snapshot.files)
                 raise
 
     def seal(self, project_key: str, *, epoch: int = 0, force: bool = False, wait: bool = True) -> None:
@@ -437,35 +392,5 @@ class ColumnarCopy:
         try:
             return resolve_persons(self._engine, directory, manifest, tail.build_table())
         except duckdb.Error as exc:
-            _explain_error(exc, directory, manifest.files)
+            explain_error(exc, directory, manifest.files)
             raise
-
-
-def _explain_error(error: duckdb.Error | OSError, directory: Path, names: set[str]) -> None:
-    """Raise CopyChanged where one of the files explains the error of a query, QueryTooLarge where memory does."""
-    import duckdb
-
-    if not are_complete(directory, names):
-        raise CopyChanged("a file of the columnar copy is gone or damaged") from error
-    if isinstance(error, duckdb.OutOfMemoryException):
-        raise QueryTooLarge("the report engine's memory is not enough") from error
-
-
-def find_stop(manifest: Manifest, tail: pa.Table | None) -> int:
-    """A position after every event of the segments and the tail."""
-    if tail is None or not tail.num_rows:
-        return manifest.position
-    import pyarrow.compute as pc
-
-    return max(manifest.position, int(pc.max(tail["position"]).as_py()) + 1)
-
-
-def build_revision(manifest: Manifest, tail_count: int) -> str:
-    """Data epoch, number of removals and number of events: between removals events are only added, so equal numbers are
-    equal events."""
-    return f"{manifest.epoch}.{manifest.removals}.{manifest.count + tail_count}"
-
-
-def build_passing_revision(revision: str) -> str:
-    """A revision that nothing else has."""
-    return f"{revision}.{secrets.token_hex(8)}"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from columns.copy import Snapshot
 from columns.derived import DERIVED_COLUMNS, FLAG_COLUMNS
 from columns.manifest import Segment
 from columns.properties import KINDS, Parameters, Property, build_column_name, build_json_expressions
+from columns.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa

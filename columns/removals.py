@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,15 @@ from stores.base import Store
 REMOVALS: Final = "removals"
 KEY_DIGITS: Final = 32
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times in the copy are UTC without a zone
+
+
+class Removing(Enum):
+    """Whether events are being removed from a project."""
+
+    NOT = auto()
+    NOW = auto()
+    DONE = auto()
+    """Some were, and now they are removed from the copy too."""
 
 
 class Removal(msgspec.Struct, frozen=True, rename="camel"):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from hashlib import md5
 from typing import NamedTuple
 
-from columns.copy import CopyChanged, QueryTooLarge, Snapshot
 from columns.derived import ENRICHED_COLUMNS, FLAG_COLUMNS, find_page, parse_enriched
+from columns.snapshot import CopyChanged, QueryTooLarge, Snapshot
 from services import clock
 from services.context import Context
 from services.projects import Project

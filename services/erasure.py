@@ -15,10 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from columns.copy import Snapshot
 from columns.properties import Parameters
 from columns.relation import build_events_sql
 from columns.removals import REMOVALS, Removal, build_key
+from columns.snapshot import Snapshot
 from services import clock, cohorts, rejections
 from services.context import Context
 from services.errors import Conflict, Forbidden, NotFound, Unavailable

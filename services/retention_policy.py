@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from columns.copy import Snapshot
 from columns.properties import Parameters
 from columns.relation import build_events_sql
+from columns.snapshot import Snapshot
 from services.context import Context
 from services.erasure import begin_removal, finish_removals, list_open
 from services.projects import Project

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from columns.copy import CopyChanged, Snapshot
 from columns.relation import build_user_names_sql
+from columns.snapshot import CopyChanged, Snapshot
 from services import clock
 from services.context import Context
 from services.errors import Unavailable

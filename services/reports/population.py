@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from columns.copy import ColumnarCopy, Snapshot
+from columns.copy import ColumnarCopy
 from columns.properties import Parameters, Property
 from columns.relation import build_events_sql, list_kinds
+from columns.snapshot import Snapshot
 from services import clock
 from services.reports.cohort import DatedCohort, build_membership_sql
 from services.reports.cohort_property import CohortProperty

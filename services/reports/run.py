@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from columns.copy import CopyBehind, CopyChanged, QueryTooLarge, Snapshot
+from columns.snapshot import CopyBehind, CopyChanged, QueryTooLarge, Snapshot
 from services import clock, cohorts, telemetry
 from services.context import Context
 from services.errors import InvalidInput, Unavailable

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from columns.copy import ColumnarCopy, CopyChanged, Snapshot
+from columns.copy import ColumnarCopy
 from columns.engine import SPILL_NAME, Engine
 from columns.manifest import GRACE_SECONDS, MANIFEST_NAME
 from columns.properties import Parameters
 from columns.relation import build_events_sql
+from columns.snapshot import CopyChanged, Snapshot
 from config import PROJECT_ROOT
 from stores.base import Event
 from stores.sqlite import SQLiteStore

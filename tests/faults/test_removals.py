@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from columns.copy import ColumnarCopy, Snapshot
+from columns.copy import ColumnarCopy
 from columns.properties import Parameters
 from columns.relation import build_events_sql
 from columns.removals import build_key
+from columns.snapshot import Snapshot
 from services import erasure, retention_policy
 from services.context import Context
 from services.errors import NotFound

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from columns.copy import CopyChanged, Snapshot
 from columns.manifest import Segment, load_manifest
 from columns.removals import REMOVALS, build_key, fetch_removals
 from columns.remover import fill_gaps
+from columns.snapshot import CopyChanged, Snapshot
 from services import erasure
 from services.reports.run import fetch_from_snapshot
 from stores.base import ArrivalRow, Event

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from columns.copy import ColumnarCopy, CopyBehind, Snapshot
+from columns.copy import ColumnarCopy
 from columns.manifest import MANIFEST_NAME, Segment, load_manifest
 from columns.properties import Parameters, parse_property
 from columns.relation import build_events_sql
 from columns.sealer import find_merge_run
+from columns.snapshot import CopyBehind, Snapshot
 from columns.tail import AUDIT_EVERY_MS
 from stores.base import ArrivalRow, Store
 
