@@ -21,6 +21,7 @@ COPY services/ services/
 COPY stores/ stores/
 COPY columns/ columns/
 COPY commands/ commands/
+COPY web/ web/
 
 # STORE=auto accepts both: MongoDB when MONGO_URI is given, else the embedded store in DATA_DIR.
 # No VOLUME instruction: some hosts refuse to build an image that has one. Mount a volume at /data.

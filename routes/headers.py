@@ -18,12 +18,25 @@ SECURITY_HEADERS = {
 PAGE_POLICY_HEADER = "Content-Security-Policy"
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """An answer of the API is never a page; the views of pages set their own policy."""
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of our own pages: they load nothing from other hosts and run nothing that stands in a page."""
 CACHE_HEADER = "Cache-Control"
 """What is answered is for who asked: X-API-Key does not tell a proxy so, as Authorization does, and a path that ends in
 the id of a person may look like that of a picture."""
 HSTS = "max-age=31536000; includeSubDomains"
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 PREFLIGHT_SECONDS = 600
+PUBLIC_PATHS = frozenset({"/v1/events/batch", "/v1/pixel.gif", "/t.js"})
+"""What any site may call, whatever CORS_ORIGINS says: it takes a projectKey, which is public, and no credentials that a
+browser would add by itself."""
+PUBLIC_PREFLIGHT = (
+    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Content-Type, Content-Encoding"),
+    ("Access-Control-Max-Age", "86400"),
+)
 
 
 def install(app: Flask) -> None:
@@ -41,6 +54,7 @@ def install(app: Flask) -> None:
         return response
 
     app.after_request(add_security_headers)
+    app.after_request(_open_public_paths)
     if config.allowed_origins:
         CORS(
             app,
@@ -50,6 +64,18 @@ def install(app: Flask) -> None:
             send_wildcard=True,
         )
         _skip_without_origin(app)
+
+
+def _open_public_paths(response: Response) -> Response:
+    if request.environ["PATH_INFO"] in PUBLIC_PATHS:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if request.method == "OPTIONS":
+            for name, value in PUBLIC_PREFLIGHT:
+                response.headers.setdefault(name, value)
+        else:
+            response.headers.setdefault("Access-Control-Expose-Headers", f"{REQUEST_ID_HEADER}, Retry-After")
+    return response
 
 
 def _skip_without_origin(app: Flask) -> None:

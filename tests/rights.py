@@ -77,6 +77,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/db/test-insert"): Right.ROOT,
     ("POST", "/api/auth/register"): Right.REGISTRAR,
     ("POST", "/api/auth/login"): Right.PUBLIC,
+    ("POST", "/api/auth/refresh"): Right.USER,
     ("GET", "/api/auth/me"): Right.USER,
     ("POST", "/api/auth/password"): Right.USER,
     ("POST", "/api/auth/logout-everywhere"): Right.USER,
@@ -145,6 +146,7 @@ TESTED_ELSEWHERE = {
     "/api/docs": "the documentation", "/oauth2-redirect.html": "the documentation",
     "/apispec.json": "the documentation",
     "/apidocs/index.html": "the documentation", "/flasgger_static/<path:filename>": "the documentation",
+    "/t.js": "test_web: a file for everybody", "/dashboard": "test_web: a page", "/web/<path:name>": "test_web: files",
 }  # fmt: skip
 
 

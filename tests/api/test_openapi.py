@@ -15,9 +15,9 @@ from tests.specification import resolve
 
 UNDOCUMENTED = {
     "/swagger", "/apispec.json", "/docs", "/api/docs", "/redoc", "/oauth2-redirect.html", "/apidocs/index.html",
-    "/flasgger_static/{filename}",
+    "/flasgger_static/{filename}", "/t.js", "/dashboard", "/web/{name}",
 }
-"""The documentation itself."""
+"""The documentation itself, pages and their files."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 

@@ -1,0 +1,1 @@
+/* AppTracker for websites; docs/tracker.md. */
