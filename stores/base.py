@@ -106,6 +106,10 @@ class Store(Protocol):
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
         """How many events `scan` of the same range would yield. Answered from an index."""
 
+    def fetch_latest(self, project_key: str, limit: int) -> list[ArrivalRow]:
+        """The `limit` committed events of the project with the highest positions, the highest first; fewer where there
+        are no more. Includes every event whose append returned before the call. Answered by an index."""
+
     def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
         """The project's event of this id; None where there is none."""
 

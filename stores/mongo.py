@@ -148,6 +148,11 @@ class MongoStore(MongoDocuments):
         with translated_errors():
             return self._fetch_collection("events").count_documents(_build_range(project_key, start, stop))
 
+    def fetch_latest(self, project_key: str, limit: int) -> list[ArrivalRow]:
+        with translated_errors(), pymongo.timeout(self._timeout_seconds):
+            found = self._fetch_collection("events").find({"projectKey": project_key}).sort("receivedAt", -1)
+            return [decode_event(document) for document in found.limit(limit)]
+
     def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
         with translated_errors(), pymongo.timeout(self._timeout_seconds):
             found = self._fetch_collection("events").find_one({"_id": build_event_key(project_key, event_id)})

@@ -32,6 +32,7 @@ SELECT_ROW = """
            url, referrer, user_agent, ip, coalesce(metadata, '{}'), enriched
     FROM events WHERE project = ?"""
 SELECT_EVENTS = f"{SELECT_ROW} AND id >= ? AND id < ? ORDER BY id LIMIT ?"
+SELECT_LATEST = f"{SELECT_ROW} ORDER BY id DESC LIMIT ?"
 SELECT_EVENT = f"{SELECT_ROW} AND event_id = ?"
 OLDER = "coalesce(occurred_at, received_at) < ?"
 
@@ -109,6 +110,11 @@ class SQLiteStore(SQLiteDocuments):
         bounds = (number, start, LARGEST_ROWID if stop is None else stop)
         with self._file.read() as connection:
             return _fetch_integer(connection, COUNT_EVENTS, bounds)
+
+    def fetch_latest(self, project_key: str, limit: int) -> list[ArrivalRow]:
+        number = self._fetch_project_number(project_key)
+        with self._file.read() as connection:
+            return [ArrivalRow._make(row) for row in connection.execute(SELECT_LATEST, (number, limit))]
 
     def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
         number = self._fetch_project_number(project_key)

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Callable[[Store], object]] = {
     "scan": lambda store: list(store.scan(PROJECT, 0)),
     "count": lambda store: store.count(PROJECT),
     "fetch_event": lambda store: store.fetch_event(PROJECT, "e1"),
+    "fetch_latest": lambda store: store.fetch_latest(PROJECT, 1),
     "erase_events": lambda store: store.erase_events(PROJECT),
     "insert_document": lambda store: store.insert_document("things", "one", {}),
     "insert_documents": lambda store: store.insert_documents("things", {"one": {}}),
