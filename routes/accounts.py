@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from routes.audit import audited, declares_acts, note_act, recorded_act
-from routes.auth import identify_request, needs_root, needs_user
+from routes.auth import identify_request, needs_root, needs_user, read_secret
 from routes.limits import limit_login
 from routes.requests import context, read_json_object
 from services import apps, auth, clock, memberships, registration, tokens, users
@@ -40,6 +40,14 @@ def register() -> ResponseReturnValue:
 def log_in() -> ResponseReturnValue:
     limit_login()
     return answer_with_token(users.log_in(context(), read_json_object()))
+
+
+@bp.post("/api/auth/refresh")
+@needs_user
+def refresh_token(user: User) -> ResponseReturnValue:
+    """A new token in exchange for one that still works: who is at work is not logged out in the middle of it."""
+    logged_in_at = tokens.read_login_time(context(), read_secret() or "", now_ms=clock.fetch_now_ms())
+    return answer_with_token(user, logged_in_at=logged_in_at)
 
 
 @bp.get("/api/auth/me")
@@ -86,10 +94,14 @@ def note_newcomer(user: User) -> User:
     return user
 
 
-def answer_with_token(user: User) -> Response:
-    """A new access token, as OAuth 2.0 (RFC 6749, 5.1) writes it."""
+def answer_with_token(user: User, *, logged_in_at: int | None = None) -> Response:
+    """A new access token, as OAuth 2.0 (RFC 6749, 5.1) writes it; for a login of `logged_in_at`, by default of now."""
     token, expires_in = tokens.issue_access_token(
-        context(), user.user_id, generation=user.token_generation, now_ms=clock.fetch_now_ms()
+        context(),
+        user.user_id,
+        generation=user.token_generation,
+        now_ms=clock.fetch_now_ms(),
+        logged_in_at=logged_in_at,
     )
     response = jsonify({"access_token": token, "token_type": "bearer", "expires_in": expires_in})
     response.headers["Cache-Control"] = "no-store"

@@ -21,6 +21,8 @@ ISSUER = "apptracker"
 ACCESS = "access token"
 SIGN_IN = "sign-in state"
 MAX_TOKEN_LENGTH = 4096
+LOGIN_LIFETIME_SECONDS = 30 * 86_400
+"""How long a login may be carried on by tokens that are exchanged for new ones."""
 
 
 def looks_signed(secret: str) -> bool:
@@ -28,10 +30,20 @@ def looks_signed(secret: str) -> bool:
     return secret.count(".") == 2
 
 
-def issue_access_token(context: Context, user_id: str, *, generation: int, now_ms: int) -> tuple[str, int]:
-    """A user's access token and the seconds that it works. `generation` is the user's own, see `services.users`."""
+def issue_access_token(
+    context: Context, user_id: str, *, generation: int, now_ms: int, logged_in_at: int | None = None
+) -> tuple[str, int]:
+    """A user's access token and the seconds that it works. `generation` is the user's own, see `services.users`.
+
+    `logged_in_at`, Unix time in seconds, is when the login was that the token carries on; now by default. A token that
+    carries on an older login ends with that, LOGIN_LIFETIME_SECONDS after it.
+    """
     lifetime_seconds = context.config.access_token_expire_minutes * 60
-    claims = {"sub": user_id, "gen": generation}
+    if logged_in_at is None:
+        logged_in_at = now_ms // 1000
+    else:
+        lifetime_seconds = min(lifetime_seconds, logged_in_at + LOGIN_LIFETIME_SECONDS - now_ms // 1000)
+    claims = {"sub": user_id, "gen": generation, "auth_time": logged_in_at}
     return sign(context, ACCESS, claims, lifetime_seconds=lifetime_seconds, now_ms=now_ms), lifetime_seconds
 
 
@@ -42,6 +54,21 @@ def read_access_token(context: Context, token: str, *, now_ms: int) -> tuple[str
     if not isinstance(user_id, str) or not isinstance(generation, int):
         raise _invalid()
     return user_id, generation
+
+
+def read_login_time(context: Context, token: str, *, now_ms: int) -> int:
+    """When the login was that an access token carries on, in Unix time in seconds.
+
+    Unauthorized `expired_login` where that is LOGIN_LIFETIME_SECONDS ago, however long the token itself still works.
+    """
+    claims = verify(context, ACCESS, token, now_ms=now_ms)
+    # tokens of version 0.2 have none: each was given out by logging in
+    logged_in_at = claims.get("auth_time", claims["iat"])
+    if not isinstance(logged_in_at, int):
+        raise _invalid()
+    if now_ms // 1000 >= logged_in_at + LOGIN_LIFETIME_SECONDS:
+        raise Unauthorized("The login was 30 days ago; log in again", code="expired_login")
+    return logged_in_at
 
 
 def sign(
