@@ -1,0 +1,292 @@
+/** Charts: a canvas inside an element that says in words what it shows. They follow the theme and free themselves. */
+
+import { dispose, formatNumber, formatShort, h, onDispose } from "./dom.js";
+
+const SANKEY_ADDRESS = "/web/vendor/chartjs-chart-sankey.min.js";
+const CHART_ADDRESS = "/web/vendor/chart.umd.min.js";
+const PALETTE_SIZE = 8;
+const OTHER = "Others";
+const open = new Set();
+const loading = new Map();
+
+/**
+ * Lines over intervals.
+ * @param {{labels: string[], series: {label: string, values: (number|null)[], dashed?: boolean}[], annotations?:
+ *   {index: number, text: string}[], describe: string, format?: (n: number) => string, height?: number}} options
+ */
+export function lineChart({ labels, series, annotations = [], describe, format = formatNumber, height = 260 }) {
+  return build(describe, height, (colours) => ({
+    type: "line",
+    data: { labels, datasets: series.map((each, index) => buildLine(each, index, series.length, colours)) },
+    options: {
+      ...buildOptions(colours, format, series.length > 1),
+      interaction: { mode: "index", intersect: false },
+      scales: { x: buildCategories(colours), y: buildValues(colours, format) },
+    },
+    plugins: [drawAnnotations(annotations, colours), drawCrosshair(colours)],
+  }));
+}
+
+/**
+ * Bars, side by side or stacked.
+ * @param {{labels: string[], series: {label: string, values: (number|null)[]}[], horizontal?: boolean, stacked?: boolean,
+ *   describe: string, format?: (n: number) => string, height?: number}} options
+ */
+export function barChart({ labels, series, horizontal = false, stacked = false, describe, format = formatNumber, height }) {
+  const tall = height ?? (horizontal ? Math.max(120, labels.length * 34 + 40) : 260);
+  return build(describe, tall, (colours) => {
+    const [categories, values] = [{ ...buildCategories(colours), stacked }, { ...buildValues(colours, format), stacked }];
+    return {
+      type: "bar",
+      data: { labels, datasets: series.map((each, index) => buildBar(each, index, colours)) },
+      options: {
+        ...buildOptions(colours, format, series.length > 1),
+        indexAxis: horizontal ? "y" : "x",
+        interaction: { mode: "index", intersect: false, axis: horizontal ? "y" : "x" },
+        scales: horizontal ? { x: values, y: { ...categories, ticks: { ...categories.ticks, autoSkip: false } } } : { x: categories, y: values },
+      },
+    };
+  });
+}
+
+/**
+ * Flows between nodes.
+ * @param {{links: {from: string, to: string, count: number}[], labels: Object<string, string>, describe: string,
+ *   height?: number}} options
+ */
+export function sankeyChart({ links, labels, describe, height = 420 }) {
+  return build(describe, height, (colours) => {
+    const tint = buildTint(labels, colours);
+    return {
+      type: "sankey",
+      data: {
+        datasets: [{
+          data: links.map(({ from, to, count }) => ({ from, to, flow: count })),
+          labels,
+          colorFrom: (item) => tint(item.dataset.data[item.dataIndex]?.from),
+          colorTo: (item) => tint(item.dataset.data[item.dataIndex]?.to),
+          color: colours.ink,
+          borderWidth: 0,
+          nodeWidth: 12,
+          size: "max",
+          alpha: 0.45,
+          font: { size: 12, family: colours.font },
+        }],
+      },
+      options: {
+        ...buildOptions(colours, formatNumber, false),
+        plugins: { legend: { display: false }, tooltip: { ...buildTooltip(colours), callbacks: { title: () => "", label: (item) => describeLink(item.raw, labels) } } },
+      },
+    };
+  }, loadSankey);
+}
+
+function describeLink({ from, to, flow }, labels) {
+  return `${labels[from] ?? from} → ${labels[to] ?? to}: ${formatNumber(flow)}`;
+}
+
+function buildTint(labels, colours) {
+  const names = [...new Set(Object.values(labels))].filter((name) => name !== OTHER);
+  return (node) => {
+    const index = names.indexOf(labels[node] ?? node);
+    return index < 0 ? colours.muted : colours.series[index % PALETTE_SIZE];
+  };
+}
+
+/** Free all charts inside `container`, and whatever else waits there to be disposed of. */
+export function disposeCharts(container) {
+  dispose(container);
+}
+
+function build(describe, height, configure, load = loadChart) {
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const frame = h("div", { class: "chart", role: "img", "aria-label": describe }, canvas);
+  frame.style.height = `${height}px`;
+  const drawing = { canvas, configure, chart: null, isOpen: true };
+  open.add(drawing);
+  onDispose(frame, () => {
+    drawing.isOpen = false;
+    open.delete(drawing);
+    drawing.chart?.destroy();
+  });
+  load().then(() => requestAnimationFrame(() => draw(drawing)));
+  return frame;
+}
+
+function draw(drawing) {
+  if (!drawing.isOpen || !drawing.canvas.isConnected) return;
+  drawing.chart?.destroy();
+  drawing.chart = new globalThis.Chart(drawing.canvas, drawing.configure(readColours()));
+}
+
+function loadChart() {
+  return globalThis.Chart ? Promise.resolve() : loadScript(CHART_ADDRESS);
+}
+
+function loadSankey() {
+  return loadChart().then(() => loadScript(SANKEY_ADDRESS));
+}
+
+function loadScript(address) {
+  if (!loading.has(address)) {
+    loading.set(address, new Promise((resolve, reject) => {
+      const known = document.querySelector(`script[src="${address}"]`);
+      const script = known ?? Object.assign(document.createElement("script"), { src: address });
+      script.addEventListener("load", resolve, { once: true });
+      script.addEventListener("error", () => reject(new Error(`${address} could not be loaded`)), { once: true });
+      if (!known) document.head.append(script);
+    }));
+  }
+  return loading.get(address);
+}
+
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name) => style.getPropertyValue(name).trim();
+  return {
+    ink: read("--ink"),
+    muted: read("--muted"),
+    line: read("--line"),
+    surface: read("--surface"),
+    font: getComputedStyle(document.body).fontFamily,
+    series: Array.from({ length: PALETTE_SIZE }, (_, index) => read(`--series-${index + 1}`)),
+  };
+}
+
+function buildLine({ label, values, dashed = false }, index, count, colours) {
+  const colour = dashed ? colours.muted : colours.series[index % PALETTE_SIZE];
+  const isAlone = count === 1 || (index === 0 && !dashed && count === 2);
+  return {
+    label,
+    data: values,
+    borderColor: colour,
+    backgroundColor: isAlone ? `color-mix(in srgb, ${colour} 12%, transparent)` : colour,
+    fill: isAlone && !dashed ? "origin" : false,
+    borderWidth: dashed ? 1.5 : 2,
+    borderDash: dashed ? [5, 4] : [],
+    pointRadius: values.length === 1 ? 3 : 0,
+    pointHoverRadius: 4,
+    pointBackgroundColor: colour,
+    tension: 0.25,
+    cubicInterpolationMode: "monotone",
+  };
+}
+
+function buildBar({ label, values }, index, colours) {
+  return {
+    label,
+    data: values,
+    backgroundColor: colours.series[index % PALETTE_SIZE],
+    borderRadius: 3,
+    maxBarThickness: 38,
+    categoryPercentage: 0.75,
+    barPercentage: 0.9,
+  };
+}
+
+function buildOptions(colours, format, hasLegend) {
+  return {
+    responsive: true,
+    maintainAspectRatio: false,
+    animation: false,
+    layout: { padding: { top: 4 } },
+    plugins: {
+      legend: {
+        display: hasLegend,
+        align: "start",
+        labels: { color: colours.ink, usePointStyle: true, pointStyle: "line", boxWidth: 22, padding: 14, font: { family: colours.font, size: 12 } },
+      },
+      tooltip: {
+        ...buildTooltip(colours),
+        callbacks: { label: (item) => ` ${item.dataset.label}: ${format(item.raw)}` },
+      },
+    },
+  };
+}
+
+function buildTooltip(colours) {
+  return {
+    backgroundColor: colours.surface,
+    titleColor: colours.ink,
+    bodyColor: colours.ink,
+    borderColor: colours.line,
+    borderWidth: 1,
+    padding: 10,
+    boxPadding: 4,
+    usePointStyle: true,
+    titleFont: { family: colours.font, size: 12 },
+    bodyFont: { family: colours.font, size: 12 },
+  };
+}
+
+function buildCategories(colours) {
+  return {
+    grid: { display: false },
+    border: { color: colours.line },
+    ticks: { color: colours.muted, maxRotation: 0, autoSkipPadding: 18, font: { family: colours.font, size: 11 } },
+  };
+}
+
+function buildValues(colours, format) {
+  return {
+    beginAtZero: true,
+    grid: { color: colours.line },
+    border: { display: false },
+    ticks: {
+      color: colours.muted,
+      maxTicksLimit: 5,
+      precision: format === formatNumber ? 0 : undefined,
+      font: { family: colours.font, size: 11 },
+      callback: (value) => (format === formatNumber ? formatShort(value) : format(value)),
+    },
+  };
+}
+
+function drawAnnotations(annotations, colours) {
+  return {
+    id: "annotations",
+    afterDatasetsDraw({ ctx, chartArea, scales }) {
+      for (const { index, text } of annotations) {
+        const x = scales.x.getPixelForValue(index);
+        const isLate = x > (chartArea.left + chartArea.right) / 2;
+        ctx.save();
+        Object.assign(ctx, { strokeStyle: colours.muted, fillStyle: colours.muted, textAlign: isLate ? "right" : "left", font: `11px ${colours.font}` });
+        ctx.setLineDash([2, 3]);
+        ctx.beginPath();
+        ctx.moveTo(x, chartArea.top);
+        ctx.lineTo(x, chartArea.bottom);
+        ctx.stroke();
+        ctx.fillText(shorten(text), x + (isLate ? -5 : 5), chartArea.top + 10);
+        ctx.restore();
+      }
+    },
+  };
+}
+
+function shorten(text) {
+  return text.length > 32 ? `${text.slice(0, 31)}…` : text;
+}
+
+function drawCrosshair(colours) {
+  return {
+    id: "crosshair",
+    beforeDatasetsDraw({ ctx, chartArea, tooltip }) {
+      if (!tooltip?.getActiveElements().length) return;
+      const { x } = tooltip.getActiveElements()[0].element;
+      ctx.save();
+      ctx.strokeStyle = colours.line;
+      ctx.beginPath();
+      ctx.moveTo(x, chartArea.top);
+      ctx.lineTo(x, chartArea.bottom);
+      ctx.stroke();
+      ctx.restore();
+    },
+  };
+}
+
+/** Draw all charts again, in the colours of the present theme. */
+export function redrawCharts() {
+  for (const drawing of open) draw(drawing);
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);

@@ -1,0 +1,144 @@
+/** The page: who looks, the header, the menu, and the view that the address names. */
+
+import { redrawCharts } from "./charts.js";
+import { buildToolbar } from "./controls.js";
+import { announce, h, icon, remove, replace } from "./dom.js";
+import { buildError } from "./panel.js";
+import { session } from "./session.js";
+import { state } from "./state.js";
+import { LOGIN, VIEWS } from "./views/index.js";
+
+const [topbar, sidebar, main] = ["topbar", "sidebar", "main"].map((id) => document.getElementById(id));
+const MENU = "M4 7h16M4 12h16M4 17h16";
+const THEME = "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6l1.4 1.4M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z";
+let cleanUp = () => {};
+let shown = 0;
+
+async function begin() {
+  document.documentElement.dataset.ready = "false";
+  try {
+    await session.start();
+  } catch (error) {
+    replace(main, buildError(error, begin));
+    return;
+  }
+  drawPage();
+}
+
+function drawPage() {
+  drawTopbar();
+  drawSidebar();
+  showView({ isFirst: true });
+}
+
+function drawTopbar() {
+  replace(topbar,
+    h("button", { type: "button", class: "button quiet menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "sidebar", onClick: toggleMenu, hidden: session.mode === null }, icon(MENU)),
+    h("a", { class: "brand", href: "/dashboard" }, h("img", { src: "/web/dashboard/icon.svg", alt: "", width: "24", height: "24" }), "AppTracker"),
+    session.projects.length ? buildProjectChoice() : null,
+    h("div", { class: "topbar-space", id: "live-strip" }),
+    h("button", { type: "button", class: "button quiet", "aria-label": "Dark or light", title: "Dark or light", onClick: toggleTheme }, icon(THEME)),
+    session.mode === null ? null : buildAccount());
+}
+
+function buildProjectChoice() {
+  const options = session.projects.map(({ projectKey, name, isActive }) =>
+    h("option", { value: projectKey, selected: projectKey === session.project?.projectKey }, isActive ? name : `${name} (inactive)`));
+  const select = h("select", { class: "input project-choice", "aria-label": "Project", onChange: () => state.set({ project: select.value, filters: null }) }, options);
+  return select;
+}
+
+function buildAccount() {
+  if (session.mode === "open") return h("a", { class: "button quiet", href: state.buildAddress({ view: "login" }), onClick: follow("login") }, "Log in");
+  const name = session.user?.username ?? (session.mode === "key" ? "API key" : "SECRET_TOKEN");
+  return h("div", { class: "account" }, h("span", { class: "account-name", id: "account-name" }, name),
+    h("button", { type: "button", class: "button quiet", onClick: () => session.logOut() }, "Log out"));
+}
+
+function listViews() {
+  return VIEWS.filter(({ needs, isHidden }) => !isHidden && (!needs || session.can(needs)));
+}
+
+function drawSidebar() {
+  sidebar.hidden = session.mode === null;
+  const groups = Map.groupBy(listViews(), ({ group }) => group);
+  replace(sidebar, [...groups].map(([group, views]) => h("div", { class: "menu-group" }, h("h2", null, group), h("ul", null, views.map(buildMenuItem)))));
+}
+
+function buildMenuItem({ id, title, icon: drawing }) {
+  const current = findView().id === id ? "page" : null;
+  return h("li", null, h("a", { href: state.buildAddress({ view: id }), "aria-current": current, onClick: follow(id) }, drawing ? icon(drawing) : null, title));
+}
+
+function follow(view) {
+  return (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    closeMenu();
+    state.set({ view });
+  };
+}
+
+function findView() {
+  if (session.mode === null || state.get("view") === LOGIN.id) return LOGIN;
+  const named = VIEWS.find(({ id }) => id === (state.get("view") ?? VIEWS[0].id));
+  return named && (!named.needs || session.can(named.needs)) ? named : VIEWS[0];
+}
+
+async function showView({ isFirst = false } = {}) {
+  const turn = (shown += 1);
+  const view = findView();
+  cleanUp();
+  cleanUp = () => {};
+  document.title = `${view.title} – AppTracker`;
+  const container = h("div", { class: "view", dataset: { view: view.id } });
+  const heading = h("h1", { tabindex: "-1" }, view.title);
+  for (const old of [...main.children]) remove(old);
+  main.append(h("div", { class: "view-head" }, heading, view.isPlain ? null : buildToolbar()), container);
+  if (!isFirst) heading.focus({ preventScroll: true });
+  scrollTo(0, 0);
+  try {
+    const module = await view.load();
+    if (turn !== shown) return;
+    const ended = await module.show(container);
+    if (turn === shown) cleanUp = ended ?? (() => {});
+    else ended?.();
+  } catch (error) {
+    console.error(error);
+    if (turn === shown) replace(container, buildError(error, () => showView()));
+  }
+  document.documentElement.dataset.ready = "true";
+  if (!isFirst) announce(`${view.title} is shown`);
+}
+
+function toggleMenu(event) {
+  const isOpen = sidebar.classList.toggle("is-open");
+  event.currentTarget.setAttribute("aria-expanded", String(isOpen));
+}
+
+function closeMenu() {
+  sidebar.classList.remove("is-open");
+  topbar.querySelector(".menu-button")?.setAttribute("aria-expanded", "false");
+}
+
+function toggleTheme() {
+  const isDark = document.documentElement.dataset.theme
+    ? document.documentElement.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = isDark ? "light" : "dark";
+  localStorage.setItem("apptracker.theme", theme);
+  document.documentElement.dataset.theme = theme;
+  state.set({ theme: null }, { replace: true });
+  redrawCharts();
+}
+
+state.subscribe(["project", "view"], (changed) => {
+  session.chooseProject();
+  if (changed.includes("project")) drawTopbar();
+  drawSidebar();
+  showView();
+});
+state.subscribe("*", () => drawSidebar());
+session.onChange(drawPage);
+addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
+begin();

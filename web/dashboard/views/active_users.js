@@ -1,0 +1,138 @@
+/** How many people come by day, week and month, how regularly, and who is new, stays, returns or leaves. */
+import { barChart, lineChart } from "../charts.js";
+import { formatDay, formatNumber, formatRatio, h, replace } from "../dom.js";
+import { buildForm, keysOf, readFields, toState as fieldsToState } from "./fields.js";
+import { reportPanel } from "./report_panel.js";
+
+const FIELDS = {
+  interval: {
+    key: "lifecycle.interval", label: "Lifecycle by", fallback: "week",
+    options: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
+  },
+};
+
+/** What shows a saved report here; the reports of this view differ in nothing else. */
+export function toState(parameters) {
+  return { view: "active-users", ...fieldsToState(FIELDS, parameters) };
+}
+
+/** Fill the container; the answer ends it. */
+export function show(container) {
+  const form = buildForm(FIELDS, "Lifecycle");
+  const panels = [buildActive(), buildLifecycle(), buildStickiness(), buildRegularity()];
+  replace(container, h("div", { class: "grid" }, panels[0], h("div", { class: "wide" }, form.element), panels.slice(1)));
+  return form.stop;
+}
+
+function buildActive() {
+  return reportPanel({
+    title: "Active people", report: "active-users", wide: true, parameters: () => ({}),
+    render: (answer) =>
+      lineChart({
+        labels: dayLabels(answer),
+        series: [
+          { label: "Day", values: values(answer, "dau") },
+          { label: "7 days", values: values(answer, "wau") },
+          { label: "30 days", values: values(answer, "mau") },
+          ...(answer.previous ? [{ label: "Day, before", values: values(answer.previous, "dau"), dashed: true }] : []),
+        ],
+        describe: describeActive(answer),
+      }),
+    table: (answer) => ({
+      columns: [
+        dayColumn(answer),
+        { key: "dau", label: "Day", format: formatNumber },
+        { key: "wau", label: "7 days", format: formatNumber },
+        { key: "mau", label: "30 days", format: formatNumber },
+      ],
+      rows: answer.series,
+    }),
+  });
+}
+
+function describeActive({ series }) {
+  const last = series.at(-1);
+  if (!last) return "Active people: no days in this range.";
+  const { dau, wau, mau } = last;
+  return `Active people over ${series.length} days; on the last ${dau}, in its 7 days ${wau}, in its 30 days ${mau}.`;
+}
+
+function buildStickiness() {
+  return reportPanel({
+    title: "Stickiness (day / 30 days)", report: "stickiness", parameters: () => ({}),
+    render: (answer) =>
+      lineChart({
+        labels: dayLabels(answer),
+        series: [
+          { label: "Stickiness", values: values(answer, "stickiness") },
+          ...(answer.previous
+            ? [{ label: "Before", values: values(answer.previous, "stickiness"), dashed: true }]
+            : []),
+        ],
+        format: formatRatio,
+        describe: `Share of the month's people who came on a day, over ${answer.series.length} days.`,
+      }),
+    table: (answer) => ({
+      columns: [
+        dayColumn(answer),
+        { key: "dau", label: "Day", format: formatNumber },
+        { key: "mau", label: "30 days", format: formatNumber },
+        { key: "stickiness", label: "Stickiness", format: formatRatio },
+      ],
+      rows: answer.series,
+    }),
+  });
+}
+
+function buildRegularity() {
+  return reportPanel({
+    title: "Days on which people came", report: "stickiness", parameters: () => ({ compare: null }),
+    render: ({ histogram }) =>
+      barChart({
+        labels: histogram.map(({ days }) => String(days)),
+        series: [{ label: "People", values: histogram.map(({ users }) => users) }],
+        describe: `People by the number of days on which they came, from 1 to ${histogram.length}.`,
+      }),
+    table: ({ histogram }) => ({
+      columns: [
+        { key: "days", label: "Days", format: formatNumber },
+        { key: "users", label: "People", format: formatNumber },
+      ],
+      rows: histogram,
+    }),
+  });
+}
+
+const STAGES = [["new", "New"], ["returning", "Returning"], ["resurrecting", "Back again"], ["dormant", "Gone"]];
+
+function buildLifecycle() {
+  return reportPanel({
+    title: "New, returning, back again, gone", report: "lifecycle", wide: true, watch: keysOf(FIELDS),
+    parameters: () => ({ ...readFields(FIELDS), compare: null }),
+    render: (answer) =>
+      barChart({
+        labels: dayLabels(answer),
+        series: STAGES.map(([key, label]) => ({
+          label, values: values(answer, key).map((count) => (key === "dormant" ? -count : count)),
+        })),
+        stacked: true,
+        describe: `People by stage over ${answer.series.length} intervals; those who stayed away point down.`,
+      }),
+    table: (answer) => ({
+      columns: [dayColumn(answer), ...STAGES.map(([key, label]) => ({ key, label, format: formatNumber }))],
+      rows: answer.series,
+    }),
+  });
+}
+
+function dayLabels({ series, tz }) {
+  return series.map(({ bucket }) => formatDay(bucket, tz));
+}
+
+function dayColumn({ tz }) {
+  return { key: "bucket", label: "From", format: (bucket) => formatDay(bucket, tz) };
+}
+
+function values({ series }, key) {
+  return series.map((entry) => entry[key]);
+}

@@ -1,0 +1,103 @@
+/** Which ways sessions take: a drawing of flows from step to step, and each flow as a row. */
+import { sankeyChart } from "../charts.js";
+import { formatNumber, formatRatio, h, replace } from "../dom.js";
+import { state } from "../state.js";
+import { buildForm, keysOf, readFields, toState as fieldsToState } from "./fields.js";
+import { reportPanel, stateLink } from "./report_panel.js";
+
+const START = { key: "paths.start", label: "Starting at", empty: "where sessions begin" };
+const FIELDS = {
+  by: {
+    key: "paths.by", label: "Steps are", fallback: "page", clears: [START.key],
+    options: [["page", "pages"], ["event", "events"]],
+  },
+  direction: {
+    key: "paths.direction", label: "Look at what comes", fallback: "after",
+    options: [["after", "after it"], ["before", "before it"]],
+  },
+  steps: { key: "paths.steps", label: "Steps", kind: "number", min: 1, max: 10, fallback: 3 },
+  limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 20, fallback: 6 },
+};
+const OTHERS = "Others";
+
+/** What shows a saved report here. */
+export function toState(parameters) {
+  return { view: "paths", ...fieldsToState({ ...FIELDS, start: START }, parameters) };
+}
+
+/** Fill the container; the answer ends it. */
+export function show(container) {
+  const form = buildForm(describeFields, "Paths");
+  const paths = reportPanel({
+    title: "Paths", report: "paths", wide: true, watch: [...keysOf(FIELDS), START.key], render, table,
+    subtitle: "Sessions step by step, repeats folded into one",
+    isEmpty: (answer) => answer.sessions === 0,
+    emptyText: "No session in this range has such a start.",
+    parameters: () => ({ ...readFields(describeFields()), compare: null }),
+  });
+  replace(container, form.element, h("div", { class: "grid" }, paths));
+  return form.stop;
+}
+
+function describeFields() {
+  const isEvent = state.get(FIELDS.by.key) === "event";
+  const start = isEvent ? { ...START, kind: "event" } : { ...START, kind: "value", property: "page" };
+  const { by, ...others } = FIELDS;
+  return { by, start, ...others };
+}
+
+function render(answer) {
+  const { sessions, nodes } = answer;
+  const shares = nodes.filter(({ step }) => step === 0);
+  const start = shares.length === 1 ? `${formatNumber(sessions)} sessions from ${shares[0].name}` : `${formatNumber(sessions)} sessions`;
+  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${start}. What gets thinner ended there.`), drawFlows(answer));
+}
+
+function drawFlows({ nodes, links, ...answer }) {
+  if (!links.length) return h("p", null, "Every one of these sessions ended at its start.");
+  const isBefore = state.get(FIELDS.direction.key) === "before";
+  const id = (step, name) => `${step} ${name}`;
+  const labels = Object.fromEntries(nodes.map((node) => [id(node.step, node.name), nameOf(node)]));
+  const flows = links.map(({ step, source, target, sessions }) => {
+    const [from, to] = [id(step, source), id(step + 1, target)];
+    return { ...(isBefore ? { from: to, to: from } : { from, to }), count: sessions };
+  });
+  const widest = Math.max(...countByStep(nodes));
+  return h("div", { class: "table-frame", role: "region", tabindex: 0, "aria-label": "Drawing of the paths" },
+    h("div", { class: "flows" }, sankeyChart({
+      links: flows, labels, height: Math.max(260, 52 * widest),
+      describe: `Flows of ${answer.sessions} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
+    })));
+}
+
+function countByStep(nodes) {
+  const counts = [];
+  for (const { step } of nodes) counts[step] = (counts[step] ?? 0) + 1;
+  return counts.map((count) => count ?? 0);
+}
+
+function nameOf({ name, isOther }) {
+  return isOther ? OTHERS : name;
+}
+
+function table({ nodes, links }) {
+  const rows = links.map(({ step, source, target, sessions }) => {
+    const from = nodes.find((node) => node.step === step && node.name === source);
+    const to = nodes.find((node) => node.step === step + 1 && node.name === target);
+    return { step: step + 1, source: nameOf(from), target: nameOf(to), sessions, share: sessions / from.sessions, from, to };
+  });
+  return {
+    columns: [
+      { key: "step", label: "Step", format: formatNumber },
+      { key: "source", label: "From", render: ({ from }) => startLink(from) },
+      { key: "target", label: "To", render: ({ to }) => startLink(to) },
+      { key: "sessions", label: "Sessions", format: formatNumber },
+      { key: "share", label: "Share of those there", format: formatRatio },
+    ],
+    rows,
+  };
+}
+
+function startLink(node) {
+  return node.isOther ? OTHERS : stateLink({ [START.key]: node.name }, node.name);
+}

@@ -1,0 +1,101 @@
+/** Sessions: how many, how long and how deep, over time and one by one. */
+import { askReport } from "../api.js";
+import { lineChart } from "../charts.js";
+import { formatBucket, formatNumber, formatRatio, formatSeconds, formatTime, h, replace } from "../dom.js";
+import { buildTable, panel } from "../panel.js";
+import { currentInterval } from "../range.js";
+import { buildPager, followRange, personLink, readOffset, reportPanel } from "./report_panel.js";
+
+const OFFSET = "sessions.offset";
+const PAGE_ROWS = 50;
+const FIGURES = [
+  ["sessions", "Sessions", formatNumber],
+  ["bounceRate", "Bounce rate", formatRatio],
+  ["averageDurationSeconds", "Mean duration", formatSeconds],
+  ["medianDurationSeconds", "Median duration", formatSeconds],
+  ["pagesPerSession", "Pages per session", formatNumber],
+  ["eventsPerSession", "Events per session", formatNumber],
+];
+
+/** What shows a saved report here. */
+export function toState(parameters) {
+  return { view: "sessions", interval: parameters.interval ?? null, [OFFSET]: parameters.offset || null };
+}
+
+/** Fill the container; the answer ends it. */
+export function show(container) {
+  replace(container, h("div", { class: "grid" }, buildFigures(), buildSeries(), buildList()));
+  return followRange(OFFSET);
+}
+
+function buildFigures() {
+  return panel({
+    title: "Sessions at a glance", wide: true, load: (signal) => askReport("sessions", { limit: 0 }, { signal }),
+    render: (answer) => h("dl", { class: "figures" }, FIGURES.map((figure) => buildFigure(figure, answer))),
+  });
+}
+
+function buildFigure([key, label, format], answer) {
+  const before = answer.previous ? h("dd", { class: "hint" }, `before: ${format(answer.previous[key])}`) : null;
+  return h("div", { class: "figure", dataset: { figure: key } }, h("dt", null, label), h("dd", { class: "figure-value" }, format(answer[key])), before);
+}
+
+function buildSeries() {
+  return reportPanel({
+    title: "Sessions over time", report: "sessions", wide: true,
+    parameters: () => ({ limit: 0, interval: currentInterval() }),
+    csv: null,
+    render: (answer) => drawSeries(answer, currentInterval()),
+    table: ({ series, tz }) => ({
+      columns: [
+        { key: "bucket", label: "From", format: (bucket) => formatBucket(bucket, tz, currentInterval()) },
+        { key: "sessions", label: "Sessions", format: formatNumber },
+        { key: "bounces", label: "Bounces", format: formatNumber },
+        { key: "averageDurationSeconds", label: "Mean duration", format: formatSeconds },
+      ],
+      rows: series,
+    }),
+  });
+}
+
+function drawSeries({ series, previous, tz, sessions }, interval) {
+  const earlier = previous ? [{ label: "Sessions before", values: previous.series.map((each) => each.sessions), dashed: true }] : [];
+  return lineChart({
+    labels: series.map(({ bucket }) => formatBucket(bucket, tz, interval)),
+    series: [
+      { label: "Sessions", values: series.map((each) => each.sessions) },
+      { label: "Bounces", values: series.map((each) => each.bounces) },
+      ...earlier,
+    ],
+    describe: `${sessions} sessions and their bounces, by ${interval}.`,
+  });
+}
+
+function buildList() {
+  return reportPanel({
+    title: "One by one", report: "sessions", wide: true, watch: [OFFSET],
+    parameters: () => ({ limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null }),
+    isEmpty: (answer) => answer.sessions === 0,
+    render: (answer) => h("div", { class: "stack" }, buildRows(answer), buildPages(answer)),
+  });
+}
+
+function buildPages({ sessions, items }) {
+  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: items.length, total: sessions, what: "sessions" });
+}
+
+function buildRows({ items, tz }) {
+  const columns = [
+    { key: "startedAt", label: "Began", format: (time) => formatTime(time, tz) },
+    { key: "userId", label: "Person", render: ({ userId }) => personLink(userId) },
+    { key: "durationSeconds", label: "Duration", format: formatSeconds },
+    { key: "events", label: "Events", format: formatNumber },
+    { key: "pageViews", label: "Pages", format: formatNumber },
+    { key: "entryPage", label: "First page" },
+    { key: "exitPage", label: "Last page" },
+    { key: "channel", label: "Channel" },
+    { key: "country", label: "Country" },
+    { key: "isBounce", label: "Bounce", format: (isBounce) => (isBounce ? "yes" : "no") },
+  ];
+  return buildTable({ columns, rows: items }, "Sessions, the latest first");
+}
