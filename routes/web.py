@@ -38,7 +38,8 @@ def send_web_file(name: str, *, cache: str = ASK_EACH_TIME) -> Response:
     response.vary.add("Accept-Encoding")
     if file.media_type.startswith("text/html"):
         response.headers[PAGE_POLICY_HEADER] = PAGE_CSP
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _build_response(file: WebFile) -> Response:

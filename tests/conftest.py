@@ -14,7 +14,7 @@ from app import close_app, create_app
 from config import Config
 from stores.base import Store
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.scheduling"]
 
 SECRET_TOKEN = "root-token-of-the-tests"
 MakeApp = Callable[..., Flask]

@@ -1,0 +1,1 @@
+"""What people and sites see, in a real Chromium."""
