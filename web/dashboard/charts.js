@@ -10,14 +10,16 @@ const open = new Set();
 const loading = new Map();
 
 /**
- * Lines over intervals.
+ * Lines over intervals. With `isLastPartial` the way to the last point is dotted: its interval is not over.
  * @param {{labels: string[], series: {label: string, values: (number|null)[], dashed?: boolean}[], annotations?:
- *   {index: number, text: string}[], describe: string, format?: (n: number) => string, height?: number}} options
+ *   {index: number, text: string}[], describe: string, format?: (n: number) => string, height?: number,
+ *   isLastPartial?: boolean}} options
  */
-export function lineChart({ labels, series, annotations = [], describe, format = formatNumber, height = 260 }) {
+export function lineChart({ labels, series, annotations = [], describe, format = formatNumber, height = 260, isLastPartial = false }) {
+  const dots = (item) => (isLastPartial && item.p1DataIndex === labels.length - 1 ? [3, 4] : undefined);
   return build(describe, height, (colours) => ({
     type: "line",
-    data: { labels, datasets: series.map((each, index) => buildLine(each, index, series.length, colours)) },
+    data: { labels, datasets: series.map((each, index) => ({ ...buildLine(each, index, series.filter(({ dashed }) => !dashed).length === 1, colours), ...(each.dashed ? {} : { segment: { borderDash: dots } }) })) },
     options: {
       ...buildOptions(colours, format, series.length > 1),
       interaction: { mode: "index", intersect: false },
@@ -40,7 +42,7 @@ export function barChart({ labels, series, horizontal = false, stacked = false, 
       type: "bar",
       data: { labels, datasets: series.map((each, index) => buildBar(each, index, colours)) },
       options: {
-        ...buildOptions(colours, format, series.length > 1),
+        ...buildOptions(colours, format, series.length > 1, "rectRounded"),
         indexAxis: horizontal ? "y" : "x",
         interaction: { mode: "index", intersect: false, axis: horizontal ? "y" : "x" },
         scales: horizontal ? { x: values, y: { ...categories, ticks: { ...categories.ticks, autoSkip: false } } } : { x: categories, y: values },
@@ -50,11 +52,12 @@ export function barChart({ labels, series, horizontal = false, stacked = false, 
 }
 
 /**
- * Flows between nodes.
- * @param {{links: {from: string, to: string, count: number}[], labels: Object<string, string>, describe: string,
- *   height?: number}} options
+ * Flows between nodes. `columns` says for each node where it stands from left to right, from 0 on; without it, where its
+ * flows lead.
+ * @param {{links: {from: string, to: string, count: number}[], labels: Object<string, string>, columns?: Object<string, number>,
+ *   describe: string, height?: number}} options
  */
-export function sankeyChart({ links, labels, describe, height = 420 }) {
+export function sankeyChart({ links, labels, columns, describe, height = 420 }) {
   return build(describe, height, (colours) => {
     const tint = buildTint(labels, colours);
     return {
@@ -63,6 +66,7 @@ export function sankeyChart({ links, labels, describe, height = 420 }) {
         datasets: [{
           data: links.map(({ from, to, count }) => ({ from, to, flow: count })),
           labels,
+          ...(columns ? { column: columns } : {}),
           colorFrom: (item) => tint(item.dataset.data[item.dataIndex]?.from),
           colorTo: (item) => tint(item.dataset.data[item.dataIndex]?.to),
           color: colours.ink,
@@ -153,9 +157,8 @@ function readColours() {
   };
 }
 
-function buildLine({ label, values, dashed = false }, index, count, colours) {
+function buildLine({ label, values, dashed = false }, index, isAlone, colours) {
   const colour = dashed ? colours.muted : colours.series[index % PALETTE_SIZE];
-  const isAlone = count === 1 || (index === 0 && !dashed && count === 2);
   return {
     label,
     data: values,
@@ -184,7 +187,7 @@ function buildBar({ label, values }, index, colours) {
   };
 }
 
-function buildOptions(colours, format, hasLegend) {
+function buildOptions(colours, format, hasLegend, pointStyle = "line") {
   return {
     responsive: true,
     maintainAspectRatio: false,
@@ -194,7 +197,7 @@ function buildOptions(colours, format, hasLegend) {
       legend: {
         display: hasLegend,
         align: "start",
-        labels: { color: colours.ink, usePointStyle: true, pointStyle: "line", boxWidth: 22, padding: 14, font: { family: colours.font, size: 12 } },
+        labels: { color: colours.ink, usePointStyle: true, pointStyle, boxWidth: 22, padding: 14, font: { family: colours.font, size: 12 } },
       },
       tooltip: {
         ...buildTooltip(colours),

@@ -3,19 +3,22 @@
 import { ApiError, downloadCsv } from "./api.js";
 import { announce, h, onDispose, replace } from "./dom.js";
 import { RANGE_KEYS } from "./range.js";
+import { session } from "./session.js";
 import { state } from "./state.js";
 
 const WATCHED = [...RANGE_KEYS, "interval"];
 let count = 0;
 
 /**
- * A section that asks, and asks again when the page's range, filters or project change. `load` gives null or data for
- * which `isEmpty` holds where there is nothing to show.
+ * A section that asks, and asks again when the page's range, filters or project change, or one of the keys in `watch`;
+ * for those in `redrawOn` what was answered is only shown anew. `load` gives null or data for which `isEmpty` holds where
+ * there is nothing to show. `csv`, `save` and their `parameters` may be functions, called when they are needed.
  * @template T
+ * @typedef {{report: string, parameters: Object | (() => Object), fileName?: string}} Source
  * @param {{title: string, subtitle?: string, load: (signal: AbortSignal) => Promise<T>, render: (data: T) => Node,
- *   table?: (data: T) => Table, csv?: {report: string, parameters: Object | (() => Object), fileName?: string},
- *   save?: {report: string, parameters: Object | (() => Object)}, wide?: boolean, isEmpty?: (data: T) => boolean,
- *   emptyText?: string, watch?: string[], actions?: Node[]}} options
+ *   table?: (data: T) => Table, csv?: Source | (() => Source), save?: Source | (() => Source), wide?: boolean,
+ *   isEmpty?: (data: T) => boolean, emptyText?: string, watch?: string[], redrawOn?: string[], actions?: Node[],
+ *   tabs?: Node}} options
  * @returns {HTMLElement} with a method `reload()`
  */
 export function panel(options) {
@@ -25,12 +28,16 @@ export function panel(options) {
     h("header", { class: "panel-head" },
       h("div", { class: "panel-title" }, h("h2", { id }, options.title), options.subtitle ? h("p", null, options.subtitle) : null),
       buildActions(running)),
+    options.tabs ?? null,
     running.body);
   running.section = section;
   section.reload = () => reload(running);
-  const unsubscribe = state.subscribe([...WATCHED, ...(options.watch ?? [])], () => schedule(running));
+  const subscriptions = [
+    state.subscribe([...WATCHED, ...(options.watch ?? [])], () => schedule(running)),
+    state.subscribe(options.redrawOn ?? [], () => show(running)),
+  ];
   onDispose(section, () => {
-    unsubscribe();
+    for (const unsubscribe of subscriptions) unsubscribe();
     running.isClosed = true;
     running.controller?.abort();
   });
@@ -70,9 +77,11 @@ async function reload(running) {
 function show(running) {
   const { data, options, body } = running;
   if (data === undefined) return;
+  const focused = body.contains(document.activeElement) ? document.activeElement.dataset.control : null;
   if (data === null || options.isEmpty?.(data)) replace(body, buildEmpty(options.emptyText));
   else if (running.form === "table") replace(body, buildTable(options.table(data), options.title));
   else replace(body, options.render(data));
+  if (focused) body.querySelector(`[data-control="${CSS.escape(focused)}"]`)?.focus();
 }
 
 /** What stands where there is nothing to show. */
@@ -95,8 +104,8 @@ function buildActions(running) {
   const { options } = running;
   const actions = h("div", { class: "panel-actions" }, options.actions ?? []);
   if (options.table) actions.append(buildSwitch(running));
-  if (options.csv) actions.append(smallButton("CSV", `Download ${options.title} as CSV`, (event) => save(event.currentTarget, options.csv)));
-  if (options.save) actions.append(smallButton("Save", `Save ${options.title} as a report`, () => offerToSave(running)));
+  if (options.csv) actions.append(smallButton("CSV", `Download ${options.title} as CSV`, (event) => save(event.currentTarget, resolve(options.csv))));
+  if (options.save && session.can("edit")) actions.append(smallButton("Save", `Save ${options.title} as a report`, () => offerToSave(running)));
   return actions;
 }
 
@@ -129,7 +138,7 @@ async function save(button, { report, parameters, fileName }) {
 }
 
 function offerToSave({ section, options }) {
-  const { report, parameters } = options.save;
+  const { report, parameters } = resolve(options.save);
   section.dispatchEvent(new CustomEvent("panel:save", { bubbles: true, detail: { report, parameters: resolve(parameters), title: options.title } }));
 }
 

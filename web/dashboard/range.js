@@ -36,6 +36,17 @@ export function readFilters() {
   return Array.isArray(filters) ? filters : [];
 }
 
+/** Have the page show only events that also meet `filter`. */
+export function addFilter(filter) {
+  const others = readFilters().filter((each) => JSON.stringify(each) !== JSON.stringify(filter));
+  state.set({ filters: [...others, filter] });
+}
+
+/** The condition that `property` has this value, or where it is null, none. */
+export function buildValueFilter(property, value) {
+  return value === null ? { property, operator: "not_exists" } : { property, operator: "eq", value };
+}
+
 /** Whether there is a window before this one, to compare with. */
 export function isComparable() {
   return Object.keys(readRange()).length > 0;
@@ -51,7 +62,8 @@ export function currentInterval() {
   return hours <= 24 * 750 ? "week" : "month";
 }
 
-function measureHours({ last, from, to }) {
+/** About how long a range is, in hours; 100 days for all time. */
+export function measureHours({ last, from, to }) {
   if (last) return Number.parseInt(last, 10) * (HOURS[last.at(-1)] ?? 24);
   if (from && to) return (new Date(to) - new Date(from)) / 3_600_000 + (to.length === 10 ? 24 : 0);
   return 24 * 100;
