@@ -108,6 +108,12 @@ export async function downloadCsv(name, parameters, fileName) {
   saveFile(await response.blob(), fileName ?? `${name}.csv`);
 }
 
+/** Have the browser save what a GET answers. Throws ApiError. */
+export async function downloadFile(path, query, fileName) {
+  const response = await fetchAnswer("GET", path, { query });
+  saveFile(await response.blob(), fileName);
+}
+
 /** Have the browser save `blob` under `fileName`. */
 export function saveFile(blob, fileName) {
   const address = URL.createObjectURL(blob);

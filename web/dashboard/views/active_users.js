@@ -1,13 +1,13 @@
 /** How many people come by day, week and month, how regularly, and who is new, stays, returns or leaves. */
 import { barChart, lineChart } from "../charts.js";
-import { formatDay, formatNumber, formatRatio, h, replace } from "../dom.js";
+import { formatBucket, formatNumber, formatRatio, h, replace } from "../dom.js";
 import { buildForm, keysOf, readFields, toState as fieldsToState } from "./fields.js";
 import { reportPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
     key: "lifecycle.interval", label: "Lifecycle by", fallback: "week",
-    options: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
+    choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
   },
 };
 
@@ -16,12 +16,10 @@ export function toState(parameters) {
   return { view: "active-users", ...fieldsToState(FIELDS, parameters) };
 }
 
-/** Fill the container; the answer ends it. */
+/** Fill the container. */
 export function show(container) {
-  const form = buildForm(FIELDS, "Lifecycle");
-  const panels = [buildActive(), buildLifecycle(), buildStickiness(), buildRegularity()];
-  replace(container, h("div", { class: "grid" }, panels[0], h("div", { class: "wide" }, form.element), panels.slice(1)));
-  return form.stop;
+  const form = buildForm(() => FIELDS, "Lifecycle");
+  replace(container, h("div", { class: "grid" }, buildActive(), buildStickiness(), buildRegularity(), buildLifecycle(form)));
 }
 
 function buildActive() {
@@ -105,9 +103,9 @@ function buildRegularity() {
 
 const STAGES = [["new", "New"], ["returning", "Returning"], ["resurrecting", "Back again"], ["dormant", "Gone"]];
 
-function buildLifecycle() {
+function buildLifecycle(form) {
   return reportPanel({
-    title: "New, returning, back again, gone", report: "lifecycle", wide: true, watch: keysOf(FIELDS),
+    title: "New, returning, back again, gone", actions: [form], report: "lifecycle", wide: true, watch: keysOf(FIELDS),
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
     render: (answer) =>
       barChart({
@@ -126,11 +124,11 @@ function buildLifecycle() {
 }
 
 function dayLabels({ series, tz }) {
-  return series.map(({ bucket }) => formatDay(bucket, tz));
+  return series.map(({ bucket }) => formatBucket(bucket, tz, "day"));
 }
 
 function dayColumn({ tz }) {
-  return { key: "bucket", label: "From", format: (bucket) => formatDay(bucket, tz) };
+  return { key: "bucket", label: "From", format: (bucket) => formatBucket(bucket, tz, "day") };
 }
 
 function values({ series }, key) {

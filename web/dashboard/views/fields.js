@@ -2,11 +2,21 @@
  * Fields of a view that live in the address: choices, numbers, names of events and properties.
  *
  * A view describes its fields once, by the names of the report's parameters:
- * `{interval: {key: "retention.interval", label: "Interval", options: [["day", "Days"], ...], fallback: "week"}}`.
+ * `{interval: {key: "retention.interval", label: "Interval", choices: [["day", "Days"], ...], fallback: "week"}}`. Kinds are
+ * "choice" (what has `choices`), "number" (with `min`, `max`), "duration" (seconds), "event", "property", "value" (of
+ * `property`) and "text". What `clears` names is taken out of the address when the field changes.
  */
-import { eventNameInput, propertyInput } from "../controls.js";
-import { h, replace } from "../dom.js";
+
+import { eventNameInput, propertyInput, selectInput, valueInput } from "../controls.js";
+import { h, onDispose, replace } from "../dom.js";
 import { state } from "../state.js";
+
+const TYPING_MS = 300;
+const DURATIONS = [
+  [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [259200, "3 days"],
+  [604800, "7 days"], [1209600, "14 days"], [2592000, "30 days"], [7776000, "90 days"],
+];
+let count = 0;
 
 /** The values of the fields: what the address says where it is valid, else the fallback; null for nothing. */
 export function readFields(fields) {
@@ -15,8 +25,7 @@ export function readFields(fields) {
 
 /** What `state.set` takes so that the fields show a saved report's parameters. */
 export function toState(fields, parameters) {
-  const entries = Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name])]);
-  return Object.fromEntries(entries);
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name])]));
 }
 
 /** The keys of the address that the fields use. */
@@ -24,24 +33,49 @@ export function keysOf(fields) {
   return Object.values(fields).map((field) => field.key);
 }
 
-/** A form of all the fields, which follows the address until `stop` is called: `{element, stop}`. */
-export function buildForm(fields, label) {
-  const element = h("form", { class: "fields", "aria-label": label, onsubmit: (event) => event.preventDefault() });
-  const draw = () => replace(element, ...Object.values(fields).map(buildField));
-  let shown = null;
+/**
+ * A form of the fields that follows the address. `describe()` gives the fields; they may depend on one another's values.
+ * @param {() => Object} describe
+ * @param {string} label
+ * @param {...Node} more what else stands in the form
+ */
+export function buildForm(describe, label, ...more) {
+  const element = h("form", { class: "fields", "aria-label": label, onSubmit: (event) => event.preventDefault() });
+  let shape = null;
   const follow = () => {
-    const values = JSON.stringify(readFields(fields));
-    if (values !== shown && !element.contains(document.activeElement)) draw();
-    shown = values;
+    const fields = describe();
+    const present = JSON.stringify(Object.values(fields));
+    if (present === shape && showValues(element, fields)) return;
+    shape = present;
+    draw(element, fields, more);
   };
   follow();
-  return { element, stop: state.subscribe(keysOf(fields), follow) };
+  return onDispose(element, state.subscribe(keysOf(describe()), follow));
+}
+
+function draw(element, fields, more) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.dataset.control : null;
+  replace(element, Object.values(fields).map(buildField), more);
+  if (focused) findInput(element, focused)?.focus();
+}
+
+function findInput(element, key) {
+  return element.querySelector(`[data-control="${key}"]`);
+}
+
+/** Whether the inputs could take the values of the address as they are. */
+function showValues(element, fields) {
+  return Object.values(fields).every((field) => {
+    const [input, text] = [findInput(element, field.key), String(readField(field) ?? "")];
+    if (input !== document.activeElement || input.type !== "search") input.value = text;
+    return input.tagName !== "SELECT" || input.value === text;
+  });
 }
 
 function readField(field) {
   const text = state.get(field.key);
-  if (text === null || text === undefined || text === "") return field.fallback ?? null;
-  if (field.options) return field.options.some(([value]) => value === text) ? text : field.fallback;
+  if (text === null) return field.fallback ?? null;
+  if (field.choices) return field.choices.some(([value]) => value === text) ? text : field.fallback;
   if (field.kind === "number" || field.kind === "duration") return readNumber(text, field);
   return text;
 }
@@ -55,62 +89,64 @@ function write(field, value) {
   return value === undefined || value === null || value === "" || value === field.fallback ? null : String(value);
 }
 
-function set(field, value) {
+function set(field, value, options) {
   const cleared = Object.fromEntries((field.clears ?? []).map((key) => [key, null]));
-  state.set({ ...cleared, [field.key]: write(field, value) });
+  state.set({ ...cleared, [field.key]: write(field, value) }, options);
 }
+
+const BUILDERS = {
+  choice: (field) => buildSelect(field, field.choices, (value) => value),
+  duration: (field) => buildSelect(field, listDurations(readField(field)), Number),
+  event: (field) => eventNameInput(describeSuggestions(field)),
+  property: (field) => propertyInput(describeSuggestions(field)),
+  value: (field) => valueInput({ ...describeSuggestions(field), readProperty: () => field.property }),
+  number: buildNumber,
+  text: buildText,
+};
 
 function buildField(field) {
-  if (field.kind === "event" || field.kind === "property") {
-    const build = field.kind === "event" ? eventNameInput : propertyInput;
-    const value = readField(field) ?? "";
-    return build({ label: field.label, value, placeholder: field.empty, onChange: (name) => set(field, name) });
-  }
-  return h("label", { class: "field" }, h("span", {}, field.label), buildInput(field));
+  const built = BUILDERS[field.kind ?? "choice"](field);
+  built.input.dataset.control = field.key;
+  return built;
 }
 
-function buildInput(field) {
-  if (field.options) return buildSelect(field, field.options);
-  if (field.kind === "duration") return buildSelect(field, durationOptions(field));
-  if (field.kind === "number") return buildNumber(field);
-  return buildText(field);
+function describeSuggestions(field) {
+  return { label: field.label, value: readField(field) ?? "", placeholder: field.empty, onChange: (text) => set(field, text) };
 }
 
-function buildSelect(field, options) {
-  const chosen = String(readField(field));
-  const select = h(
-    "select",
-    { onchange: () => set(field, field.options ? select.value : Number(select.value)) },
-    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
-  );
-  return select;
+function buildSelect(field, choices, parse) {
+  const value = String(readField(field));
+  return selectInput({ label: field.label, choices, value, onChange: (chosen) => set(field, parse(chosen)) });
 }
 
 function buildNumber(field) {
   const { min, max } = field;
-  const input = h("input", {
-    type: "number", min, max, step: 1, required: true, value: String(readField(field)), inputmode: "numeric",
-    onchange: () => input.reportValidity() && set(field, Number(input.value)),
-  });
-  return input;
+  const change = () => input.reportValidity() && set(field, Number(input.value));
+  const input = h("input", { ...inputProps(), type: "number", min, max, step: 1, required: true, value: readField(field), onChange: change });
+  return buildLabelled(field.label, input);
 }
 
 function buildText(field) {
-  const input = h("input", {
-    type: "search", value: readField(field) ?? "", placeholder: field.empty ?? "", autocomplete: "off",
-    onchange: () => set(field, input.value.trim()),
-  });
-  return input;
+  let timer = null;
+  const take = () => set(field, input.value.trim(), { replace: true });
+  const type = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => input.isConnected && take(), TYPING_MS);
+  };
+  const input = h("input", { ...inputProps(), type: "search", value: readField(field) ?? "", placeholder: field.empty, onInput: type, onChange: take });
+  return buildLabelled(field.label, input);
 }
 
-const DURATIONS = [
-  [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [259200, "3 days"],
-  [604800, "7 days"], [1209600, "14 days"], [2592000, "30 days"], [7776000, "90 days"],
-];
+function inputProps() {
+  return { id: `view-field-${(count += 1)}`, class: "input", autocomplete: "off", spellcheck: "false" };
+}
 
-function durationOptions(field) {
-  const value = readField(field);
-  const known = DURATIONS.some(([seconds]) => seconds === value);
-  const all = known ? DURATIONS : [...DURATIONS, [value, `${value} seconds`]].sort((a, b) => a[0] - b[0]);
+function buildLabelled(label, input) {
+  return Object.assign(h("div", { class: "field" }, h("label", { for: input.id }, label), input), { input });
+}
+
+function listDurations(present) {
+  const isKnown = DURATIONS.some(([seconds]) => seconds === present);
+  const all = isKnown ? DURATIONS : [...DURATIONS, [present, `${present} seconds`]].sort((a, b) => a[0] - b[0]);
   return all.map(([seconds, text]) => [String(seconds), text]);
 }

@@ -9,11 +9,11 @@ const START = { key: "paths.start", label: "Starting at", empty: "where sessions
 const FIELDS = {
   by: {
     key: "paths.by", label: "Steps are", fallback: "page", clears: [START.key],
-    options: [["page", "pages"], ["event", "events"]],
+    choices: [["page", "pages"], ["event", "events"]],
   },
   direction: {
     key: "paths.direction", label: "Look at what comes", fallback: "after",
-    options: [["after", "after it"], ["before", "before it"]],
+    choices: [["after", "after it"], ["before", "before it"]],
   },
   steps: { key: "paths.steps", label: "Steps", kind: "number", min: 1, max: 10, fallback: 3 },
   limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 20, fallback: 6 },
@@ -25,9 +25,8 @@ export function toState(parameters) {
   return { view: "paths", ...fieldsToState({ ...FIELDS, start: START }, parameters) };
 }
 
-/** Fill the container; the answer ends it. */
+/** Fill the container. */
 export function show(container) {
-  const form = buildForm(describeFields, "Paths");
   const paths = reportPanel({
     title: "Paths", report: "paths", wide: true, watch: [...keysOf(FIELDS), START.key], render, table,
     subtitle: "Sessions step by step, repeats folded into one",
@@ -35,8 +34,7 @@ export function show(container) {
     emptyText: "No session in this range has such a start.",
     parameters: () => ({ ...readFields(describeFields()), compare: null }),
   });
-  replace(container, form.element, h("div", { class: "grid" }, paths));
-  return form.stop;
+  replace(container, buildForm(describeFields, "Paths"), h("div", { class: "grid" }, paths));
 }
 
 function describeFields() {
@@ -47,17 +45,19 @@ function describeFields() {
 }
 
 function render(answer) {
-  const { sessions, nodes } = answer;
-  const shares = nodes.filter(({ step }) => step === 0);
-  const start = shares.length === 1 ? `${formatNumber(sessions)} sessions from ${shares[0].name}` : `${formatNumber(sessions)} sessions`;
-  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${start}. What gets thinner ended there.`), drawFlows(answer));
+  const isBefore = state.get(FIELDS.direction.key) === "before";
+  const starts = answer.nodes.filter(({ step }) => step === 0);
+  const where = starts.length === 1 ? ` ${isBefore ? "to" : "from"} ${starts[0].name}` : "";
+  const note = isBefore ? "A bar without a flow on its left is where sessions began." : "A bar that is taller than what leaves it is where sessions ended.";
+  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${formatNumber(answer.sessions)} sessions${where}. ${note}`), drawFlows(answer, isBefore));
 }
 
-function drawFlows({ nodes, links, ...answer }) {
+function drawFlows({ nodes, links, sessions: all }, isBefore) {
   if (!links.length) return h("p", null, "Every one of these sessions ended at its start.");
-  const isBefore = state.get(FIELDS.direction.key) === "before";
   const id = (step, name) => `${step} ${name}`;
+  const last = countByStep(nodes).length - 1;
   const labels = Object.fromEntries(nodes.map((node) => [id(node.step, node.name), nameOf(node)]));
+  const columns = Object.fromEntries(nodes.map(({ step, name }) => [id(step, name), isBefore ? last - step : step]));
   const flows = links.map(({ step, source, target, sessions }) => {
     const [from, to] = [id(step, source), id(step + 1, target)];
     return { ...(isBefore ? { from: to, to: from } : { from, to }), count: sessions };
@@ -65,8 +65,8 @@ function drawFlows({ nodes, links, ...answer }) {
   const widest = Math.max(...countByStep(nodes));
   return h("div", { class: "table-frame", role: "region", tabindex: 0, "aria-label": "Drawing of the paths" },
     h("div", { class: "flows" }, sankeyChart({
-      links: flows, labels, height: Math.max(260, 52 * widest),
-      describe: `Flows of ${answer.sessions} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
+      links: flows, labels, columns, height: Math.max(260, 52 * widest),
+      describe: `Flows of ${all} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
     })));
 }
 

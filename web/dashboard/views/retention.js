@@ -7,20 +7,22 @@ import { reportPanel } from "./report_panel.js";
 const FIELDS = {
   interval: {
     key: "retention.interval", label: "Cohorts by", fallback: "week",
-    options: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
+    choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
   },
   intervals: { key: "retention.intervals", label: "Look ahead", kind: "number", min: 1, max: 90, fallback: 8 },
   startEvent: { key: "retention.start", label: "Begins with", kind: "event", empty: "any event" },
   returnEvent: { key: "retention.return", label: "Comes back with", kind: "event", empty: "any event" },
   cohort: {
     key: "retention.cohort", label: "A person counts in", fallback: "first",
-    options: [["first", "the first interval ever"], ["recurring", "every interval"]],
+    choices: [["first", "the first interval ever"], ["recurring", "every interval"]],
   },
   mode: {
     key: "retention.mode", label: "Returned", fallback: "on",
-    options: [["on", "in that interval"], ["on_or_after", "then or later"]],
+    choices: [["on", "in that interval"], ["on_or_after", "then or later"]],
   },
 };
+// more of it would make the text on it hard to read, in one theme or the other
+const MAX_STRENGTH = 0.55;
 const UNITS = { day: "Day", week: "Week", month: "Month" };
 
 /** What shows a saved report here. */
@@ -28,15 +30,13 @@ export function toState(parameters) {
   return { view: "retention", ...fieldsToState(FIELDS, parameters) };
 }
 
-/** Fill the container; the answer ends it. */
+/** Fill the container. */
 export function show(container) {
-  const form = buildForm(FIELDS, "Retention");
   const cohorts = reportPanel({
     title: "Retention", report: "retention", wide: true, watch: keysOf(FIELDS), render, table,
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
   });
-  replace(container, form.element, h("div", { class: "grid" }, cohorts));
-  return form.stop;
+  replace(container, buildForm(() => FIELDS, "Retention"), h("div", { class: "grid" }, cohorts));
 }
 
 function render(answer) {
@@ -64,9 +64,14 @@ function buildHeatMap({ rows, mean, interval, tz }) {
     { class: "table heat-map" },
     h("caption", { class: "visually-hidden" }, "Retention by cohort: share of the cohort that came back"),
     h("thead", {}, head),
-    h("tbody", {}, rows.map((row) => buildCohort(row, tz)), buildMeanRow(rows, mean)),
+    h("tbody", {}, dropEmptyStart(rows).map((row) => buildCohort(row, tz)), buildMeanRow(rows, mean)),
   );
-  return h("div", { class: "table-frame", role: "region", "aria-label": "Retention by cohort", tabindex: 0 }, table);
+  return h("div", { class: "table-frame heat-frame", role: "region", "aria-label": "Retention by cohort", tabindex: 0 }, table);
+}
+
+function dropEmptyStart(rows) {
+  const first = rows.findIndex(({ size }) => size > 0);
+  return first < 0 ? rows : rows.slice(first);
 }
 
 function buildCohort({ bucket, size, counts, rates }, tz) {
@@ -83,11 +88,11 @@ function buildMeanRow(rows, mean) {
 }
 
 /** A cell with a shade by its ratio; empty where the interval is not over, or nobody is in the cohort. */
-export function buildHeatCell(ratio, count, size) {
+function buildHeatCell(ratio, count, size) {
   if (ratio === null) return h("td", { class: "number heat-none" }, h("span", { class: "visually-hidden" }, "not known"));
   const title = count === null ? null : `${formatNumber(count)} of ${formatNumber(size)}`;
   const cell = h("td", { class: "number heat-cell", ...(title && { title }) }, formatRatio(ratio));
-  cell.style.setProperty("--share", `${Math.round(ratio * 100)}%`);
+  cell.style.setProperty("--strength", (ratio * MAX_STRENGTH).toFixed(3));
   return cell;
 }
 

@@ -76,7 +76,7 @@ function buildList() {
     title: "One by one", report: "sessions", wide: true, watch: [OFFSET],
     parameters: () => ({ limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null }),
     isEmpty: (answer) => answer.sessions === 0,
-    render: (answer) => h("div", { class: "stack" }, buildRows(answer), buildPages(answer)),
+    render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
   });
 }
 

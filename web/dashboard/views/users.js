@@ -12,8 +12,8 @@ const PAGE_ROWS = 50;
 const FIELDS = {
   search: { key: "users.search", label: "Find", kind: "text", empty: "part of an id", clears: [OFFSET] },
   sort: {
-    key: "users.sort", label: "First come", fallback: "lastSeen", clears: [OFFSET],
-    options: [["lastSeen", "the last seen"], ["firstSeen", "the newest"], ["events", "the busiest"]],
+    key: "users.sort", label: "Sort by", fallback: "lastSeen", clears: [OFFSET],
+    choices: [["lastSeen", "last seen"], ["firstSeen", "first seen"], ["events", "events"]],
   },
 };
 
@@ -39,20 +39,15 @@ export function show(container) {
 }
 
 function showList(container) {
-  const form = buildForm(FIELDS, "Find people");
   const people = reportPanel({
     title: "People", report: "users", wide: true, watch: [...keysOf(FIELDS), OFFSET],
     parameters: () => ({ ...readFields(FIELDS), limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null }),
     isEmpty: ({ total }) => total === 0,
     emptyText: "Nobody in this range.",
-    render: (answer) => h("div", { class: "stack" }, buildRows(answer), buildPages(answer)),
+    render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
   });
-  replace(container, form.element, h("div", { class: "grid" }, people));
-  const unfollow = followRange(OFFSET);
-  return () => {
-    form.stop();
-    unfollow();
-  };
+  replace(container, buildForm(() => FIELDS, "Find people"), h("div", { class: "grid" }, people));
+  return followRange(OFFSET);
 }
 
 function buildPages({ total, users }) {
