@@ -9,6 +9,7 @@ from uuid import UUID
 from columns.derived import DERIVED_COLUMNS, FLAG_COLUMNS
 from columns.manifest import Segment
 from columns.properties import KINDS, Parameters, Property, build_column_name, build_json_expressions
+from columns.removals import build_key
 from columns.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -30,24 +31,24 @@ def build_events_sql(
     The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events. With a `person_key`
     only events of that person are there. Without `with_person` there is no `person`, and no join that finds it out.
     """
-    has_patch = snapshot.patch is not None
-    person, has_learnt = None, False
-    if person_key is not None:
-        person, has_learnt = parameters.bind(person_key), has_person(snapshot.patch, person_key)
+    whose = None if person_key is None else parameters.bind(person_key)
+    conditions = ["true"] if person_key is None else list_person_conditions(snapshot, person_key, parameters)
+    has_patch = snapshot.patch is not None and person_key is None
     parts = []
     segments = [segment for segment in snapshot.segments if overlaps(segment, from_ms, to_ms)]
     for group in group_by_reading(segments, properties):
-        files = parameters.bind([str(snapshot.directory / segment.file) for segment in group])
-        source = f"read_parquet({files}, union_by_name = true)"
-        typed = [read_from_segment(group[0], prop, parameters) for prop in properties]
-        if person is not None:
-            source = read_person(source, person, has_patch=has_patch, has_learnt=has_learnt)
-        parts.append(build_part(source, typed, has_patch=has_patch and person is None, with_person=with_person))
+        # by the first file's schema: all have the columns that are read, and comparing schemas takes 1 ms a file
+        source = f"read_parquet({parameters.bind([str(snapshot.directory / segment.file) for segment in group])})"
+        columns = list_columns([read_from_segment(group[0], prop, parameters) for prop in properties])
+        persons = [build_person_column(whose, has_patch=has_patch)] if with_person else []
+        join = " LEFT JOIN patch ON e.anon_key = patch.anon_key" if has_patch and with_person else ""
+        parts += [build_select([*columns, *persons], f"{source} e{join}", condition) for condition in conditions]
     if snapshot.tail is not None or not parts:
-        typed = [read_from_row(prop, parameters) for prop in properties]
-        tail = "tail" if snapshot.tail is not None else EMPTY_ROWS
-        source = tail if person is None else read_person(tail, person, has_patch=False, has_learnt=False)
-        parts.append(build_part(source, typed, has_patch=False, with_person=with_person))
+        columns = list_columns([read_from_row(prop, parameters) for prop in properties])
+        persons = [build_person_column(whose, has_patch=False)] if with_person else []
+        source = "tail" if snapshot.tail is not None else EMPTY_ROWS
+        condition = "true" if whose is None else f"e.person_key = {whose}"
+        parts.append(build_select([*columns, *persons], f"{source} e", condition))
     return " UNION ALL ".join(parts)
 
 
@@ -60,6 +61,19 @@ def build_user_names_sql(snapshot: Snapshot, parameters: Parameters) -> str:
     if snapshot.tail is not None:
         parts.append("SELECT md5_number(user_id)::UUID, user_id FROM tail WHERE user_id IS NOT NULL")
     return f"SELECT user_key, any_value(user_id) AS user_id FROM ({' UNION ALL '.join(parts)}) GROUP BY user_key"
+
+
+def build_owner_sql(snapshot: Snapshot, parameters: Parameters, anonymous_id: str) -> str:
+    """SELECT of the one `user_id` that an anonymousId belongs to: that of its earliest common event; no row: nobody."""
+    parts = ["SELECT NULL::VARCHAR AS user_id, NULL::TIMESTAMP AS first_at WHERE false"]
+    if snapshot.identity_file is not None:
+        file = parameters.bind(str(snapshot.directory / snapshot.identity_file))
+        key = parameters.bind(UUID(build_key(anonymous_id)))
+        parts.append(f"SELECT user_id, first_at FROM read_parquet({file}) WHERE anon_key = {key}")
+    if snapshot.tail is not None:
+        given = parameters.bind(anonymous_id)
+        parts.append(f"SELECT user_id, occurred_at FROM tail WHERE anonymous_id = {given} AND user_id IS NOT NULL")
+    return f"SELECT user_id FROM ({' UNION ALL '.join(parts)}) ORDER BY first_at NULLS LAST, user_id LIMIT 1"
 
 
 COLUMN_TYPES: Final = {
@@ -126,38 +140,43 @@ def read_from_row(prop: Property, parameters: Parameters) -> dict[str, str]:
     return build_json_expressions(prop.keys, parameters)
 
 
-def build_part(source: str, typed: Sequence[dict[str, str]], *, has_patch: bool, with_person: bool) -> str:
-    """One SELECT of the union. Segments without a column that others of their group have read it as null."""
-    columns, has_patch = [f"e.{name}" for name in BASE_COLUMNS], has_patch and with_person
-    if with_person:
-        columns.append(f"{'coalesce(patch.person_key, e.person_key)' if has_patch else 'e.person_key'} AS person")
-    for number, expressions in enumerate(typed):
-        for kind, sql_type in KINDS.items():
-            columns.append(f"{expressions.get(kind, f'NULL::{sql_type}')} AS p{number}_{kind}")
-    join = " LEFT JOIN patch ON e.anon_key = patch.anon_key" if has_patch else ""
-    return f"(SELECT {', '.join(columns)} FROM {source} e{join})"
+def build_select(columns: Sequence[str], source: str, condition: str) -> str:
+    """One SELECT of the union."""
+    return f"(SELECT {', '.join(columns)} FROM {source} WHERE {condition})"
 
 
-def read_person(source: str, person: str, *, has_patch: bool, has_learnt: bool) -> str:
-    """The rows of a source that are a person's, `person_key` being that person, patched or not; `has_learnt`: whether
-    the patch gives the person any. By conditions on single columns, so that the Bloom filters of the segments tell
-    which row groups to read at all (of 10 million events: 25 ms; by the patched person 0.7 s)."""
-    if not has_patch:
-        return f"(SELECT * FROM {source} WHERE person_key = {person})"
-    sealed = f"""
-        SELECT * FROM {source} e WHERE person_key = {person}
-            AND NOT EXISTS (FROM patch p WHERE p.anon_key = e.anon_key AND p.person_key <> {person})"""
-    learnt = f"""
-        UNION ALL
-        SELECT * REPLACE ({person}::UUID AS person_key) FROM {source} WHERE person_key IS DISTINCT FROM {person}
-            AND anon_key IN (SELECT anon_key FROM patch WHERE person_key = {person})"""
-    return f"({sealed}{learnt if has_learnt else ''})"
+def list_columns(typed: Sequence[dict[str, str]]) -> list[str]:
+    """What is selected of the rows `e`: `BASE_COLUMNS` and the typed columns of properties."""
+    return [f"e.{name}" for name in BASE_COLUMNS] + [
+        f"{expressions.get(kind, f'NULL::{sql_type}')} AS p{number}_{kind}"
+        for number, expressions in enumerate(typed)
+        for kind, sql_type in KINDS.items()
+    ]
 
 
-def has_person(patch: pa.Table | None, person_key: UUID) -> bool:
+def build_person_column(whose: str | None, *, has_patch: bool) -> str:
+    """The person of a row `e`: the one of whom all are, or else who it is by the patch."""
+    if whose is not None:
+        return f"{whose}::UUID AS person"
+    return f"{'coalesce(patch.person_key, e.person_key)' if has_patch else 'e.person_key'} AS person"
+
+
+def list_person_conditions(snapshot: Snapshot, person_key: UUID, parameters: Parameters) -> list[str]:
+    """Conditions on rows `e` of segments that these are of a person; a row holds one of them at most. Each is on single
+    columns, so that the Bloom filters of the segments tell which row groups to read at all (of 10 million events: 25
+    ms; by the patched person 0.7 s)."""
+    whose = parameters.bind(person_key)
+    if snapshot.patch is None:
+        return [f"e.person_key = {whose}"]
+    sealed = f"""e.person_key = {whose}
+        AND NOT EXISTS (FROM patch p WHERE p.anon_key = e.anon_key AND p.person_key <> {whose})"""
+    learnt = f"""e.person_key IS DISTINCT FROM {whose}
+        AND e.anon_key IN (SELECT anon_key FROM patch WHERE person_key = {whose})"""
+    return [sealed, learnt] if has_person(snapshot.patch, person_key) else [sealed]
+
+
+def has_person(patch: pa.Table, person_key: UUID) -> bool:
     """Whether a patch gives a person any anonymousId."""
-    if patch is None:
-        return False
     import pyarrow as pa
     import pyarrow.compute as pc
 

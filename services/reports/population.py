@@ -80,6 +80,13 @@ class Population:
         passes = f"coalesce({self.build_condition(self.filters)}, false)"
         return f"SELECT *, {passes} AS passes FROM {self._build_in_range()}"
 
+    def build_marked_sql(self) -> str:
+        """SELECT of all events of the snapshot, whenever they were, with `in_range`: whether they are in the range and
+        of those whom it counts; and `passes`: whether the filters hold besides."""
+        in_range = f"coalesce({self._build_range_condition()}, false)"
+        marked = f"SELECT *{self._build_memberships()}, {in_range} AS in_range FROM ({self._build_events(TimeRange())})"
+        return f"SELECT *, in_range AND coalesce({self.build_condition(self.filters)}, false) AS passes FROM ({marked})"
+
     def renew(self) -> Population:
         """The same events, for another query: nothing is bound yet."""
         return replace(self, parameters=Parameters())
@@ -102,12 +109,18 @@ class Population:
         return sorted(found, key=lambda prop: isinstance(prop, CohortProperty))
 
     def _build_in_range(self, *, with_person: bool = True) -> str:
-        from_ms, to_ms = self.range.from_ms, self.range.to_ms
+        events, condition = self._build_events(self.range, with_person=with_person), self._build_range_condition()
+        return f"(SELECT *{self._build_memberships()} FROM ({events}) WHERE {condition})"
+
+    def _build_events(self, bounds: TimeRange, *, with_person: bool = True) -> str:
         read = [prop for prop in self._all_properties() if not isinstance(prop, CohortProperty)]
-        events = build_events_sql(
-            self.snapshot, self.parameters, read,
-            from_ms=from_ms, to_ms=to_ms, person_key=self.person_key, with_person=with_person,
+        return build_events_sql(
+            self.snapshot, self.parameters, read, from_ms=bounds.from_ms, to_ms=bounds.to_ms,
+            person_key=self.person_key, with_person=with_person,
         )  # fmt: skip
+
+    def _build_range_condition(self) -> str:
+        from_ms, to_ms = self.range.from_ms, self.range.to_ms
         conditions = [f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"]
         if not self.includes_bots:
             conditions.append("NOT is_bot")
@@ -115,7 +128,7 @@ class Population:
             conditions.append(f"occurred_at >= {self.bind(clock.from_ms(from_ms).replace(tzinfo=None))}")
         if to_ms is not None:
             conditions.append(f"occurred_at < {self.bind(clock.from_ms(to_ms).replace(tzinfo=None))}")
-        return f"(SELECT *{self._build_memberships()} FROM ({events}) WHERE {' AND '.join(conditions)})"
+        return " AND ".join(conditions)
 
     def _build_memberships(self) -> str:
         """A further column for each cohort filter: whether the person of the event is in it."""

@@ -287,6 +287,33 @@ def test_filters_and_bounds_hold_for_the_whole_profile(client: FlaskClient, peop
     assert [event["eventId"] for event in answer["events"]] == ["e4", "e2"]
 
 
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0"
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_of_events_at_one_time_that_with_the_greatest_id_is_the_latest(
+    app: Flask, client: FlaskClient, is_sealed: bool
+) -> None:
+    said = [("c", None), ("b", FIREFOX), ("a", CHROME)]
+    key = create_project(
+        client,
+        [
+            {"eventId": name, "eventName": "go", "userId": "ann", "timestamp": at("10:00:00"), "userAgent": agent}
+            for name, agent in said
+        ],
+    )
+    if is_sealed:
+        app.extensions["apptracker"].copy.seal(key, force=True)
+    first = fetch_user(client, key, "ann", limit="2")
+    assert first["properties"] == {
+        "browser": "Firefox", "browserVersion": "120.0", "os": "Linux", "deviceType": "desktop"
+    }  # fmt: skip
+    second = fetch_user(client, key, "ann", limit="2", cursor=first["nextCursor"])
+    assert [event["eventId"] for event in [*first["events"], *second["events"]]] == ["c", "b", "a"]
+    assert second["nextCursor"] is None
+
+
 def test_a_journey_as_csv(client: FlaskClient, people: str) -> None:
     query = {"projectKey": people, "format": "csv"}
     text = client.get(f"/v1/reports/users/{quote(ODD_ID, safe='')}", query_string=query).text
