@@ -22,6 +22,8 @@ from services.cache import open_cache
 from services.context import Context
 from services.enrich import open_geo
 from services.ingest.commit import GroupCommitter
+from services.live.bell import open_bell
+from services.live.hub import LiveHub
 from services.rate_limits import open_ledger
 from services.sealing import open_copy
 from stores.base import Store, StoreUnavailable
@@ -48,7 +50,8 @@ def create_app(config: Config | None = None, *, store: Store | None = None) -> F
     app.config["SECRET_KEY"] = config.secret_key
     app.session_interface = NoSessions()
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
-    app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
+    context = app.extensions["apptracker"] = open_context(config, store or db.open_store(config))
+    app.extensions["apptracker_live"] = LiveHub(context, lambda: db.open_listening_redis(config))
     register_blueprints(app)
     commands.register(app)
     if config.trusted_proxies:
@@ -78,6 +81,7 @@ def open_context(config: Config, store: Store) -> Context:
         ),
         copy=open_copy(config, store),
         geo=open_geo(config),
+        bell=open_bell(redis),
     )
 
 
@@ -93,6 +97,8 @@ def find_max_wait_seconds(config: Config) -> float | None:
 def close_app(app: Flask) -> None:
     """Close what `create_app` opened. No request may be running."""
     context = cast(Context, app.extensions["apptracker"])
+    cast(LiveHub, app.extensions["apptracker_live"]).close()
+    context.bell.close()
     context.copy.close()
     context.ledger.close()
     context.store.close()

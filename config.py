@@ -205,6 +205,9 @@ class Config:
         "Events that may wait for a commit in a worker before it answers 503.")
     rejection_days: int = setting("REJECTION_DAYS", whole_number(1, 3650), 30, "Days that rejected events are kept.")
 
+    live_viewers_max: int = setting("LIVE_VIEWERS_MAX", whole_number(0, 100_000), 500,
+        "Viewers of the live stream that a worker serves at the same time; beyond it answers 503.")
+
     workers: int = setting("WEB_WORKERS", whole_number(1, 256), 2, "Worker processes.", aliases=("WEB_CONCURRENCY",))
     threads: int = setting("WEB_THREADS", whole_number(1, 1024), 16, "Threads of each worker.")
     graceful_timeout_seconds: int = setting("GRACEFUL_TIMEOUT", whole_number(0, 3600), 30,

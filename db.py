@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import redis
+    import redis.asyncio
     from pymongo import MongoClient
 
     from config import Config
@@ -70,4 +71,17 @@ def open_redis(config: Config) -> redis.Redis | None:
         health_check_interval=REDIS_HEALTH_CHECK_SECONDS,
         # a connection that went stale is made anew; a Redis that hangs is not waited for twice
         retry=Retry(NoBackoff(), retries=1, supported_errors=(redis.exceptions.ConnectionError,)),
+    )
+
+
+def open_listening_redis(config: Config) -> redis.asyncio.Redis | None:
+    """A client for an event loop, to wait with for what others publish; None without REDIS_URL."""
+    if not config.redis_url:
+        return None
+    import redis.asyncio
+
+    return redis.asyncio.Redis.from_url(
+        config.redis_url,
+        socket_connect_timeout=REDIS_CONNECT_SECONDS,
+        health_check_interval=REDIS_HEALTH_CHECK_SECONDS,
     )

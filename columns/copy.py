@@ -130,6 +130,23 @@ class ColumnarCopy:
                 self._start_sealing(project_key, epoch)
             return snapshot
 
+    def fetch_sealed(self, project_key: str, *, epoch: int) -> Snapshot:
+        """The events that are in segments by now. Reads no event from the store, however many arrived since."""
+        project = self._find(project_key)
+        with project.lock:
+            self._load_manifest(project, project_key, epoch)
+            while (removing := self._look_for_removals(project, project_key, epoch)) is Removing.DONE:
+                self._load_manifest(project, project_key, epoch)
+            sealed = self._build_snapshot(project_key, _Project(manifest=project.manifest))
+            return sealed if removing is Removing.NOT else replace(sealed, is_final=False)
+
+    def count_waiting(self, project_key: str, *, epoch: int) -> int:
+        """How many events a snapshot would have to read from the store, or to look at again, in this process."""
+        project = self._find(project_key)
+        with project.lock:
+            self._load_manifest(project, project_key, epoch)
+            return self._store.count(project_key, project.tail.position)
+
     def is_final(self, snapshot: Snapshot) -> bool:
         """Whether it holds no event that was removed or is being removed now. Raises StoreUnavailable."""
         return snapshot.is_final and not fetch_removals(self._store, snapshot.directory.name, snapshot.removals)

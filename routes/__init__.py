@@ -9,7 +9,7 @@ from flask import Flask
 RESOURCES = (
     "health", "database", "metrics", "projects", "accounts", "google", "organisations", "audit", "events", "reports",
     "exports", "catalogue", "persons", "saved_reports", "annotations", "cohorts", "doors.tracking", "doors.apps",
-    "doors.visits", "web",
+    "doors.visits", "pixel", "doors.realtime", "live", "web",
 )  # fmt: skip
 """Modules of this package; each has one blueprint, `bp`, whose rules are written in full."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from services.cache import Cache
     from services.enrich import GeoReader
     from services.ingest.commit import GroupCommitter
+    from services.live.bell import Bell
     from services.rate_window import Ledger
     from stores.base import Store
 
@@ -26,3 +27,4 @@ class Context:
     committer: GroupCommitter
     copy: ColumnarCopy
     geo: GeoReader
+    bell: Bell

@@ -18,7 +18,15 @@ if values.ValueClass._multiprocess:
     _process_id = os.getpid()
     values.ValueClass = values.MultiProcessValue(lambda: _process_id)  # type: ignore[no-untyped-call]
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -59,6 +67,11 @@ _cache_answers = Counter("apptracker_report_cache", "Questions to the report cac
 
 _limited = Counter("apptracker_limited_requests", "Requests refused for being too many, by what they were.", ["kind"])
 _uncounted = Counter("apptracker_uncounted_requests", "Requests admitted without being counted: Redis was away.")
+
+_viewers = Gauge(
+    "apptracker_live_viewers", "Who watches now, by kind of connection.", ["kind"], multiprocess_mode="livesum"
+)
+_bell_failures = Counter("apptracker_live_redis_failures", "Redis failed the live view, which went on without it.")
 
 _accepted = _events.labels("accepted")
 _duplicates = _events.labels("duplicate")
@@ -114,6 +127,16 @@ def record_limited(kind: LimitKind) -> None:
 def record_uncounted() -> None:
     """Count a request that was admitted although Redis could not count it."""
     _uncounted.inc()
+
+
+def count_viewer(kind: str, change: int) -> None:
+    """Count that a viewer came (1) or went (-1); `kind` is `sse` or `websocket`."""
+    _viewers.labels(kind).inc(change)
+
+
+def record_bell_failure() -> None:
+    """Count that Redis failed the live view."""
+    _bell_failures.inc()
 
 
 def render_metrics() -> bytes:

@@ -108,6 +108,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/v1/users/<any_text:person_id>/data"): Right.ADMIN,
     ("DELETE", "/v1/users/<any_text:person_id>/data"): Right.ADMIN,
     ("POST", "/v1/events/batch"): Right.INGEST,
+    ("GET", "/v1/pixel.gif"): Right.INGEST,
     ("GET", "/v1/rejections"): Right.READ,
     ("POST", "/v1/annotations"): Right.EDIT,
     ("PATCH", "/v1/annotations/<annotation_id>"): Right.EDIT,
@@ -121,11 +122,14 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/v1/saved-reports/<saved_report_id>/share"): Right.EDIT,
     ("DELETE", "/v1/saved-reports/<saved_report_id>/share"): Right.EDIT,
     ("GET", "/v1/shared/<token>"): Right.PUBLIC,
+    ("GET", "/v1/shared/<token>/about"): Right.PUBLIC,
     ("POST", "/track"): Right.INGEST,
     ("GET", "/api/auth/api-key"): Right.READ,
     ("POST", "/api/auth/revoke"): Right.ADMIN,
     ("POST", "/api/analytics/collect"): Right.INGEST,
     ("POST", "/api/events"): Right.INGEST,
+    ("GET", "/v1/live/stream"): Right.READ,
+    ("GET", "/api/realtime/stats"): Right.READ,
 }
 BEGINNINGS: dict[tuple[str, str], Right] = {
     ("GET", "/v1/reports/"): Right.READ,
@@ -146,7 +150,9 @@ TESTED_ELSEWHERE = {
     "/api/docs": "the documentation", "/oauth2-redirect.html": "the documentation",
     "/apispec.json": "the documentation",
     "/apidocs/index.html": "the documentation", "/flasgger_static/<path:filename>": "the documentation",
-    "/t.js": "test_web: a file for everybody", "/dashboard": "test_web: a page", "/web/<path:name>": "test_web: files",
+    "/api/realtime": "test_realtime: a page", "/api/realtime/ws": "test_realtime: a WebSocket",
+    "/t.js": "test_web: a file for everybody", "/dashboard": "test_web: a page",
+    "/shared/<token>": "test_web: a page", "/web/<path:name>": "test_web: files",
 }  # fmt: skip
 
 

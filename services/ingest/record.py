@@ -56,6 +56,8 @@ def record_batch(
     events = complete_events(verdicts.events, project, origin, context.geo, number_known(batch, verdicts))
     stored = context.committer.submit(events)
     accepted = sum(stored)
+    if accepted:
+        context.bell.ring(project.project_key)
     duplicates = len(stored) - accepted
     telemetry.record_ingest(accepted=accepted, duplicates=duplicates, rejected=len(verdicts.rejections))
     return BatchResult(accepted, duplicates, verdicts.rejections, verdicts.warnings)

@@ -145,15 +145,17 @@ def fetch_result(
 
 
 def fetch_from_snapshot(
-    context: Context, project: Project, compute: Callable[[Snapshot], T]
+    context: Context, project: Project, compute: Callable[[Snapshot], T], *, is_sealed: bool = False
 ) -> tuple[Snapshot, T]:
-    """A fresh snapshot and what `compute` makes of it; once more where the snapshot's files went away meanwhile.
+    """A fresh snapshot (`is_sealed`: of what is in segments) and what `compute` makes of it; once more where the
+    snapshot's files went away meanwhile.
 
     Raises Unavailable, StoreUnavailable.
     """
+    fetch_snapshot = context.copy.fetch_sealed if is_sealed else context.copy.fetch_snapshot
     for is_last in (False, True):
         try:
-            snapshot = context.copy.fetch_snapshot(project.project_key, epoch=project.data_epoch)
+            snapshot = fetch_snapshot(project.project_key, epoch=project.data_epoch)
             return snapshot, compute(snapshot)
         except CopyBehind as exc:
             raise Unavailable(
