@@ -1,7 +1,7 @@
 /** The toolbar above a view: range, comparison, interval, zone, bots and filters, all kept in the address. */
 
 import { openDialog } from "./dialog.js";
-import { h, onDispose, replace } from "./dom.js";
+import { h, onDispose, redraw } from "./dom.js";
 import { filterChips } from "./filters.js";
 import { checkInput, selectInput, suggestInput } from "./inputs.js";
 import { currentInterval, currentZone, describeRange, INTERVALS, isComparable, PRESETS, RANGE_KEYS, readFilters, readRange } from "./range.js";
@@ -16,11 +16,7 @@ const CUSTOM = "custom";
 /** The toolbar; it follows the address. */
 export function buildToolbar() {
   const toolbar = h("div", { class: "toolbar", role: "group", "aria-label": "Range and filters" });
-  const draw = () => {
-    const focused = toolbar.contains(document.activeElement) ? document.activeElement.dataset.control : null;
-    replace(toolbar, buildRange(), buildCompare(), buildInterval(), buildOptions(), buildFilters());
-    if (focused) toolbar.querySelector(`[data-control="${focused}"]`)?.focus();
-  };
+  const draw = () => redraw(toolbar, buildRange(), buildCompare(), buildInterval(), buildOptions(), buildFilters());
   draw();
   return onDispose(toolbar, state.subscribe([...RANGE_KEYS, "interval"], draw));
 }
@@ -35,14 +31,13 @@ function buildRange() {
   const present = from ? CUSTOM : last ?? "all";
   const known = PRESETS.some(([value]) => value === present);
   const choices = [...PRESETS, ...(known || from ? [] : [[present, describeRange()]]), [CUSTOM, from ? describeRange() : "Custom range …"]];
-  const field = selectInput({ label: "Range", isLabelHidden: true, choices, value: present, onChange: chooseRange });
+  const field = selectInput({ label: "Range", isLabelHidden: true, choices, value: present, onChange: (value) => {
+    field.input.value = present;
+    if (value === CUSTOM) openRangeDialog();
+    else state.set({ last: value, from: null, to: null });
+  } });
   const change = from ? h("button", { type: "button", class: "button quiet small", onClick: openRangeDialog }, "Change") : null;
   return h("div", { class: "toolbar-item" }, mark(field, "range"), change);
-}
-
-function chooseRange(value) {
-  if (value === CUSTOM) openRangeDialog();
-  else state.set({ last: value, from: null, to: null });
 }
 
 function openRangeDialog() {
@@ -62,7 +57,6 @@ function openRangeDialog() {
       if (from.value > to.value) throw new Error("The range ends before it begins.");
       state.set({ from: from.value, to: to.value, last: null });
     },
-    onClose: () => state.get("from") || document.querySelector("[data-control=range]")?.replaceChildren(...buildRange().querySelectorAll("option")),
   });
 }
 

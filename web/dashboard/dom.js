@@ -49,6 +49,22 @@ export function replace(node, ...children) {
   return node;
 }
 
+/** As `replace`, with the focus staying at the control that had it: the one of the same `data-control`, else place. */
+export function redraw(node, ...children) {
+  const before = listControls(node);
+  const index = before.indexOf(document.activeElement);
+  const name = before[index]?.dataset.control;
+  replace(node, ...children);
+  const after = listControls(node);
+  const same = name ? after.find((control) => control.dataset.control === name) : after[index];
+  if (index >= 0) same?.focus();
+  return node;
+}
+
+function listControls(node) {
+  return [...node.querySelectorAll("a, button, input, select, textarea")];
+}
+
 /** Have `fn` run when `node` is taken out of the page by `replace`, `remove` or `dispose`. */
 export function onDispose(node, fn) {
   node.toggleAttribute("data-disposable", true);

@@ -1,7 +1,7 @@
 /** A panel: a question to the service, its answer as a chart or a table, and what to do with it. */
 
 import { ApiError, downloadCsv } from "./api.js";
-import { announce, h, onDispose, replace } from "./dom.js";
+import { announce, h, onDispose, redraw, replace } from "./dom.js";
 import { RANGE_KEYS } from "./range.js";
 import { session } from "./session.js";
 import { state } from "./state.js";
@@ -77,11 +77,9 @@ async function reload(running) {
 function show(running) {
   const { data, options, body } = running;
   if (data === undefined) return;
-  const focused = body.contains(document.activeElement) ? document.activeElement.dataset.control : null;
   if (data === null || options.isEmpty?.(data)) replace(body, buildEmpty(options.emptyText));
   else if (running.form === "table") replace(body, buildTable(options.table(data), options.title));
-  else replace(body, options.render(data));
-  if (focused) body.querySelector(`[data-control="${CSS.escape(focused)}"]`)?.focus();
+  else redraw(body, options.render(data));
 }
 
 /** What stands where there is nothing to show. */

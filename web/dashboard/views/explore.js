@@ -1,7 +1,7 @@
 /** Explore: chosen events over time, side by side or split by a property, and what they are made of. */
 
 import { eventNameInput, propertyInput, selectInput } from "../controls.js";
-import { h, onDispose, replace } from "../dom.js";
+import { h, onDispose, redraw, replace } from "../dom.js";
 import { state } from "../state.js";
 import { buildBreakdown } from "./explore_breakdown.js";
 import { buildSeries } from "./explore_series.js";
@@ -10,7 +10,7 @@ import { KEYS, listEvents, MEASURES, NUMERIC, readBy, readMeasure } from "./expl
 /** @param {HTMLElement} container */
 export function show(container) {
   const form = h("section", { class: "panel explore-form", "aria-label": "What to explore" });
-  const draw = () => replace(form, h("div", { class: "panel-body explore-fields" }, buildEvents(), buildMeasure(), buildProperty(), buildBy(0), buildBy(1)));
+  const draw = () => redraw(form, h("div", { class: "panel-body explore-fields" }, buildEvents(), buildMeasure(), buildProperty(), buildBy(0), buildBy(1)));
   draw();
   onDispose(form, state.subscribe(KEYS, draw));
   const note = h("div", { class: "explore-parts" });

@@ -1,0 +1,98 @@
+"""The dashboard as a test uses it: open a view, wait until everything is there, read what is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.service import Service
+
+DEVICE = {"width": 390, "height": 844}
+"""A phone."""
+
+
+def open_dashboard(page: Page, service: Service, project_key: str | None = None, **state: object) -> None:
+    """Show the dashboard with this state in its address, and return when all of it is there."""
+    page.goto(build_address(service, project_key, **state))
+    wait_until_shown(page)
+
+
+def build_address(service: Service, project_key: str | None = None, **state: object) -> str:
+    """The address of the dashboard; lists and objects become JSON text, `funnel_steps` the key `funnel.steps`."""
+    named = {"project": project_key} if project_key else {}
+    given = {
+        key.replace("_", "."): value if isinstance(value, str) else json.dumps(value) for key, value in state.items()
+    }
+    return f"{service.url}/dashboard?{urlencode(named | given)}"
+
+
+def wait_until_shown(page: Page) -> None:
+    """Return when the view is there and none of its panels is loading."""
+    page.wait_for_selector("html[data-ready=true]", state="attached")
+    page.wait_for_selector(".panel[aria-busy=true]", state="detached")
+
+
+def find_panel(page: Page, title: str) -> Locator:
+    """The panel under this heading."""
+    return page.locator("section.panel").filter(has=page.get_by_role("heading", name=title, exact=True, level=2))
+
+
+def read_table(panel: Locator) -> list[dict[str, str]]:
+    """The panel's table, which is chosen first: for each row the text under each heading."""
+    panel.get_by_role("button", name="Table", exact=True).click()
+    table = panel.locator("table.table")
+    expect(table).to_be_visible()
+    headings = table.locator("thead th").all_inner_texts()
+    cells = table.locator("tbody td").all_inner_texts()
+    rows = [cells[start : start + len(headings)] for start in range(0, len(cells), len(headings))]
+    return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
+def read_bars(panel: Locator) -> list[tuple[str, str]]:
+    """The rows of the panel's list of bars: label and value."""
+    labels = panel.locator(".bars .bar-text").all_inner_texts()
+    return list(zip(labels, panel.locator(".bars .bar-value").all_inner_texts(), strict=True))
+
+
+def read_lines(panel: Locator) -> dict[str, list[float | None]]:
+    """What the panel's chart draws: the values of each series."""
+    expect(panel.locator("canvas")).to_be_visible()
+    script = "canvas => Chart.getChart(canvas)?.data.datasets.map(({ label, data }) => [label, data]) ?? []"
+    drawn: list[tuple[str, list[Any]]] = panel.locator("canvas").evaluate(script)
+    return dict(drawn)
+
+
+def format_number(value: float) -> str:
+    """As the page writes numbers: 1,234 and 3.08."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{round(value, 2):,g}"
+
+
+def format_ratio(ratio: float | None) -> str:
+    """As the page writes shares."""
+    return "–" if ratio is None else f"{ratio * 100:.1f} %"
+
+
+def read_query(page: Page) -> dict[str, str]:
+    """The state in the page's address."""
+    query: dict[str, str] = page.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
+    return query
+
+
+class Watch:
+    """What a page did that it must not do: requests to other hosts, violations of its policy, messages of errors."""
+
+    def __init__(self, page: Page, service: Service) -> None:
+        self.found: list[str] = []
+        self._home = service.url
+        page.add_init_script("""addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+            console.error(`policy: ${violatedDirective} ${blockedURI}`));""")
+        page.on("request", lambda request: self._check(request.url))
+        page.on("console", lambda said: self.found.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.found.append(str(error)))
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((f"{self._home}/", "data:", f"blob:{self._home}/")):
+            self.found.append(url)
