@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from commands.demo import load_events
 from services.clock import format_ms
+from tests.browser import days
 from tests.browser.site import Site
 from tests.servers import require
 from tests.service import Service
@@ -114,6 +115,14 @@ def demo_key(service: Service) -> str:
 
     now = format_ms(int(datetime.now(UTC).timestamp() * 1000))
     load_events(post, created_at=now, count=DEMO_EVENTS)
+    return project_key
+
+
+@pytest.fixture(scope="package")
+def days_key(service: Service) -> str:
+    """projectKey of a project with the events of tests/browser/days.py. To be read only."""
+    project_key: str = service.create_project(name="Three days")["projectKey"]
+    assert service.post_events(project_key, days.EVENTS).json["accepted"] == len(days.EVENTS)
     return project_key
 
 

@@ -57,7 +57,7 @@ function buildParameters() {
 function render(answer) {
   const { steps, previous, breakdown } = answer;
   return h("div", { class: "stack" },
-    h("p", { class: "funnel-sum" }, h("strong", null, formatRatio(answer.overallConversion)), ` of ${formatNumber(steps[0].users)} people went all the way`,
+    h("p", { class: "funnel-sum" }, h("strong", null, formatRatio(answer.overallConversion)), ` of ${countPeople(steps[0].users)} went all the way`,
       previous ? h("span", { class: "hint" }, ` (before: ${formatRatio(previous.overallConversion)} of ${formatNumber(previous.steps[0].users)})`) : null),
     h("ol", { class: "funnel" }, steps.map((step, index) => buildBar(step, steps[index - 1], previous?.steps[index]))),
     breakdown ? buildBreakdown(answer) : null);
@@ -71,10 +71,14 @@ function buildBar(step, before, earlier) {
     h("div", { class: "funnel-line" },
       h("span", { class: "funnel-number", "aria-hidden": "true" }, step.step),
       h("span", { class: "funnel-name" }, step.eventName),
-      h("span", { class: "funnel-users" }, `${formatNumber(step.users)} people`),
+      h("span", { class: "funnel-users" }, countPeople(step.users)),
       h("span", { class: "funnel-share" }, formatRatio(step.conversionFromFirst)),
       earlier ? h("span", { class: "funnel-before hint" }, `before: ${formatRatio(earlier.conversionFromFirst)}`) : null),
     h("div", { class: "funnel-bar", "aria-hidden": "true" }, fill));
+}
+
+function countPeople(users) {
+  return users === 1 ? "1 person" : `${formatNumber(users)} people`;
 }
 
 function describeWay(step, before) {

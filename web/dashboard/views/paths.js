@@ -48,8 +48,9 @@ function render(answer) {
   const isBefore = state.get(FIELDS.direction.key) === "before";
   const starts = answer.nodes.filter(({ step }) => step === 0);
   const where = starts.length === 1 ? ` ${isBefore ? "to" : "from"} ${starts[0].name}` : "";
+  const count = answer.sessions === 1 ? "1 session" : `${formatNumber(answer.sessions)} sessions`;
   const note = isBefore ? "A bar without a flow on its left is where sessions began." : "A bar that is taller than what leaves it is where sessions ended.";
-  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${formatNumber(answer.sessions)} sessions${where}. ${note}`), drawFlows(answer, isBefore));
+  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${count}${where}. ${note}`), drawFlows(answer, isBefore));
 }
 
 function drawFlows({ nodes, links, sessions: all }, isBefore) {
