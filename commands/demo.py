@@ -41,6 +41,7 @@ START_SECONDS: Final = 30
 GUIDE = """
 Demo shop: {count} events of {days} days, about 7,000 people. projectKey: {key}
 
+  Dashboard      {url}/dashboard?project={key}
   API reference  {url}/swagger
 
   curl "{url}/v1/reports/overview?projectKey={key}"
@@ -173,7 +174,7 @@ def build_demo_config() -> Config:
     config = Config.load_or_exit()
     own = {
         "ENV": "development", "HOST": "127.0.0.1", "STORE": "", "MONGO_URI": "", "REDIS_URL": "",
-        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": "warning",
+        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": "warning", "RATE_LIMIT_MAX": "0",
     }  # fmt: skip
     return Config.from_environment({**config.as_environment(), **own})
 

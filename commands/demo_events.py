@@ -68,6 +68,8 @@ CATEGORY_NAMES: Final = tuple(CATEGORIES)
 SEARCHES: Final = ("gravel bike", "helmet", "rear light", "pannier", "e-bike", "child seat", "lock", "gloves")
 COUNTRIES: Final = ("DE", "FR", "NL", "AT", "US", "GB")
 COUNTRY_WEIGHTS: Final = (40, 18, 14, 10, 10, 8)
+NETWORKS: Final = ("129.187", "134.157", "130.89", "131.130", "128.30", "129.215")
+"""Country by country the first half of the addresses of a university there, whose place every database knows."""
 PAYMENTS: Final = ("card", "paypal", "invoice")
 
 Event = dict[str, Any]
@@ -91,9 +93,8 @@ class Person:
         """Browse with another device: a new anonymousId."""
         self.device = random.choices(tuple(DEVICES), DEVICE_WEIGHTS)[0]
         self.anonymous_id = f"anon-{random.getrandbits(64):016x}"
-        # 198.51.100.0/24 and 203.0.113.0/24 are set aside for documentation
-        network = "198.51.100" if random.random() < 0.5 else "203.0.113"
-        self.ip = f"{network}.{random.randrange(1, 255)}"
+        network = NETWORKS[COUNTRIES.index(self.country)]
+        self.ip = f"{network}.{int(random.random() * 256)}.{random.randrange(1, 255)}"
         self.traits = {"device": self.device, "country": self.country, "channel": self.channel.name}
         """In the metadata of every event."""
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from commands.demo import build_demo_config
 from commands.demo_events import DAY_MS, find_time_ratio, generate_events, measure_day
+from services.enrich.geo import GeoReader
 from services.ingest.timestamps import parse_timestamp_ms
 
 NOW_MS = 1_750_000_000_000
@@ -57,6 +59,13 @@ def test_people_are_anonymous_first_and_identified_later(events: list[dict[str, 
     assert before > 1000
 
 
+def test_addresses_are_of_the_country_that_people_say(events: list[dict[str, Any]]) -> None:
+    said = {event["ip"]: event["metadata"]["country"] for event in events}
+    assert len(said) > 1000
+    locate = GeoReader().locate
+    assert [ip for ip, country in said.items() if locate(ip)["country"] != country] == []
+
+
 def test_the_sale_brings_more_visitors_than_the_days_around_it(events: list[dict[str, Any]]) -> None:
     by_day = Counter(days_ago_of(event) for event in events)
     assert min(by_day[day] for day in (31, 32, 33)) > 1.6 * max(by_day[day] for day in (29, 30, 34, 35))
@@ -83,3 +92,7 @@ def test_the_clock_of_the_day_runs_forward_and_back() -> None:
 
 def test_events_come_one_by_one() -> None:
     assert len(list(islice(generate_events(1, 10**9, 60, NOW_MS), 10))) == 10
+
+
+def test_the_demo_may_post_all_of_its_events_at_once() -> None:
+    assert build_demo_config().rate_limit_max == 0
