@@ -23,6 +23,8 @@ from services.telemetry import LimitKind
 INGEST_RULES = frozenset({"/v1/events/batch", "/track", "/api/analytics/collect", "/api/events"})
 """What takes events by POST. It is counted apart, so that sending never uses up what asking may, nor asking what
 sending may."""
+PIXEL_RULE = "/v1/pixel.gif"
+"""What takes an event by GET."""
 NETWORK_BITS = 64
 ADDRESS_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 
@@ -92,7 +94,8 @@ def _name_holder(caller: Caller, asked: Request) -> str:
 
 
 def _find_kind(asked: Request) -> LimitKind:
-    is_ingest = asked.method == "POST" and asked.url_rule is not None and asked.url_rule.rule in INGEST_RULES
+    rule = asked.url_rule.rule if asked.url_rule else None
+    is_ingest = rule == PIXEL_RULE or (asked.method == "POST" and rule in INGEST_RULES)
     return LimitKind.INGEST if is_ingest else LimitKind.OTHER
 
 

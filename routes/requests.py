@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 REQUEST_ID_HEADER = "X-Request-Id"
 # Probes and scrapes ask every few seconds; events come by the thousand, and /metrics counts them.
 QUIET_PATHS = frozenset(
-    {"/health", "/health/ready", "/metrics", "/v1/events/batch", "/track", "/api/analytics/collect", "/api/events"}
+    {"/health", "/health/ready", "/metrics", "/t.js", "/v1/pixel.gif", "/v1/events/batch", "/track",
+     "/api/analytics/collect", "/api/events"}
 )
 HIDDEN_PARTS = {"/v1/users/": "<person_id>", "/v1/reports/users/": "<person_id>", "/v1/shared/": "<token>"}
 """What follows these is the id of a person or a secret, also where no route has the rest of the path or the method."""

@@ -21,6 +21,7 @@ from commands.demo import load_events
 from services.clock import format_ms
 from tests.browser import days
 from tests.browser.site import Site
+from tests.browser.tracking import Shop
 from tests.servers import require
 from tests.service import Service
 
@@ -131,3 +132,9 @@ def site() -> Iterator[Site]:
     """A website, empty at first, on another origin than the service."""
     with closing(Site()) as running:
         yield running
+
+
+@pytest.fixture
+def shop(site: Site, service: Service) -> Shop:
+    """A website with the tracker, of a project of the test's own."""
+    return Shop(site, service, service.create_project()["projectKey"])
