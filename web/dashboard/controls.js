@@ -13,10 +13,10 @@ export { filterChips, openFilterDialog } from "./filters.js";
 
 const CUSTOM = "custom";
 
-/** The toolbar; it follows the address. */
-export function buildToolbar() {
+/** The toolbar; it follows the address. A view that does not compare, or has intervals of its own, leaves these out. */
+export function buildToolbar(without = []) {
   const toolbar = h("div", { class: "toolbar", role: "group", "aria-label": "Range and filters" });
-  const draw = () => redraw(toolbar, buildRange(), buildCompare(), buildInterval(), buildOptions(), buildFilters());
+  const draw = () => redraw(toolbar, buildRange(), without.includes("compare") ? null : buildCompare(), without.includes("interval") ? null : buildInterval(), buildOptions(), buildFilters());
   draw();
   return onDispose(toolbar, state.subscribe([...RANGE_KEYS, "interval"], draw));
 }

@@ -2,7 +2,8 @@
 import { barChart, lineChart } from "../charts.js";
 import { formatBucket, formatNumber, formatRatio, h, replace } from "../dom.js";
 import { buildForm, keysOf, readFields, toState as fieldsToState } from "./fields.js";
-import { reportPanel } from "./report_panel.js";
+import { isPartial } from "./overview_figures.js";
+import { reportPanel, seriesPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
@@ -23,7 +24,7 @@ export function show(container) {
 }
 
 function buildActive() {
-  return reportPanel({
+  return seriesPanel({
     title: "Active people", report: "active-users", wide: true, parameters: () => ({}),
     render: (answer) =>
       lineChart({
@@ -34,6 +35,8 @@ function buildActive() {
           { label: "30 days", values: values(answer, "mau") },
           ...(answer.previous ? [{ label: "Day, before", values: values(answer.previous, "dau"), dashed: true }] : []),
         ],
+        annotations: answer.marks,
+        isLastPartial: isPartial(answer.series),
         describe: describeActive(answer),
       }),
     table: (answer) => ({
@@ -56,7 +59,7 @@ function describeActive({ series }) {
 }
 
 function buildStickiness() {
-  return reportPanel({
+  return seriesPanel({
     title: "Stickiness (day / 30 days)", report: "stickiness", parameters: () => ({}),
     render: (answer) =>
       lineChart({
@@ -67,6 +70,8 @@ function buildStickiness() {
             ? [{ label: "Before", values: values(answer.previous, "stickiness"), dashed: true }]
             : []),
         ],
+        annotations: answer.marks,
+        isLastPartial: isPartial(answer.series),
         format: formatRatio,
         describe: `Share of the month's people who came on a day, over ${answer.series.length} days.`,
       }),
@@ -85,6 +90,7 @@ function buildStickiness() {
 function buildRegularity() {
   return reportPanel({
     title: "Days on which people came", report: "stickiness", parameters: () => ({ compare: null }),
+    isEmpty: ({ histogram }) => !histogram.length,
     render: ({ histogram }) =>
       barChart({
         labels: histogram.map(({ days }) => String(days)),
@@ -104,7 +110,7 @@ function buildRegularity() {
 const STAGES = [["new", "New"], ["returning", "Returning"], ["resurrecting", "Back again"], ["dormant", "Gone"]];
 
 function buildLifecycle(form) {
-  return reportPanel({
+  return seriesPanel({
     title: "New, returning, back again, gone", actions: [form], report: "lifecycle", wide: true, watch: keysOf(FIELDS),
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
     render: (answer) =>

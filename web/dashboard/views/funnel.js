@@ -60,7 +60,7 @@ function render(answer) {
     h("p", { class: "funnel-sum" }, h("strong", null, formatRatio(answer.overallConversion)), ` of ${countPeople(steps[0].users)} went all the way`,
       previous ? h("span", { class: "hint" }, ` (before: ${formatRatio(previous.overallConversion)} of ${formatNumber(previous.steps[0].users)})`) : null),
     h("ol", { class: "funnel" }, steps.map((step, index) => buildBar(step, steps[index - 1], previous?.steps[index]))),
-    breakdown ? buildBreakdown(answer) : null);
+    breakdown?.length ? buildBreakdown(answer) : null);
 }
 
 function buildBar(step, before, earlier) {

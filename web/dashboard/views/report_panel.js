@@ -1,6 +1,7 @@
 /** Panels that ask one report with the parameters of their view, and what such views have in common. */
 import { askReport } from "../api.js";
 import { formatNumber, h } from "../dom.js";
+import { fetchMarks } from "../marks.js";
 import { panel } from "../panel.js";
 import { RANGE_KEYS } from "../range.js";
 import { state } from "../state.js";
@@ -17,6 +18,15 @@ export function reportPanel({ report, parameters, ...rest }) {
     load: async (signal) => (parameters() ? askReport(report, parameters(), { signal }) : null),
     ...rest,
   });
+}
+
+/** A panel of a report with a `series`, whose answer gets the notes of its time as `marks`. */
+export function seriesPanel({ report, parameters, ...rest }) {
+  const load = async (signal) => {
+    const answer = await askReport(report, parameters(), { signal });
+    return { ...answer, marks: await fetchMarks(answer.series.map(({ bucket }) => bucket), signal) };
+  };
+  return reportPanel({ report, parameters, load, isEmpty: ({ series }) => !series.length, ...rest });
 }
 
 /** A link to this page with other values in its address. */

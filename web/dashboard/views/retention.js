@@ -34,6 +34,7 @@ export function toState(parameters) {
 export function show(container) {
   const cohorts = reportPanel({
     title: "Retention", report: "retention", wide: true, watch: keysOf(FIELDS), render, table,
+    isEmpty: ({ rows }) => !rows.some(({ size }) => size),
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
   });
   replace(container, buildForm(() => FIELDS, "Retention"), h("div", { class: "grid" }, cohorts));

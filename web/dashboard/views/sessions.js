@@ -4,7 +4,8 @@ import { lineChart } from "../charts.js";
 import { formatBucket, formatNumber, formatRatio, formatSeconds, formatTime, h, replace } from "../dom.js";
 import { buildTable, panel } from "../panel.js";
 import { currentInterval } from "../range.js";
-import { buildPager, followRange, personLink, readOffset, reportPanel } from "./report_panel.js";
+import { isPartial } from "./overview_figures.js";
+import { buildPager, followRange, personLink, readOffset, reportPanel, seriesPanel } from "./report_panel.js";
 
 const OFFSET = "sessions.offset";
 const PAGE_ROWS = 50;
@@ -41,7 +42,7 @@ function buildFigure([key, label, format], answer) {
 }
 
 function buildSeries() {
-  return reportPanel({
+  return seriesPanel({
     title: "Sessions over time", report: "sessions", wide: true,
     parameters: () => ({ limit: 0, interval: currentInterval() }),
     csv: null,
@@ -58,7 +59,7 @@ function buildSeries() {
   });
 }
 
-function drawSeries({ series, previous, tz, sessions }, interval) {
+function drawSeries({ series, previous, tz, sessions, marks }, interval) {
   const earlier = previous ? [{ label: "Sessions before", values: previous.series.map((each) => each.sessions), dashed: true }] : [];
   return lineChart({
     labels: series.map(({ bucket }) => formatBucket(bucket, tz, interval)),
@@ -67,6 +68,8 @@ function drawSeries({ series, previous, tz, sessions }, interval) {
       { label: "Bounces", values: series.map((each) => each.bounces) },
       ...earlier,
     ],
+    annotations: marks,
+    isLastPartial: isPartial(series),
     describe: `${sessions} sessions and their bounces, by ${interval}.`,
   });
 }
