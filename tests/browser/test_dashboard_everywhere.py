@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
@@ -12,7 +11,6 @@ from tests.browser.conftest import MakePage
 from tests.browser.dashboard import DEVICE, Watch, find_panel, open_dashboard, wait_until_shown
 from tests.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
 SERIOUS = {"serious", "critical"}
 
 

@@ -9,7 +9,6 @@ from tests.browser.conftest import SECRET_TOKEN, MakePage
 from tests.browser.dashboard import open_dashboard, wait_until_shown
 from tests.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
 PASSWORD = "correct horse"
 
 

@@ -23,7 +23,6 @@ from tests.browser.dashboard import (
 )
 from tests.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
 RANGE = {"last": "30d"}
 
 

@@ -19,8 +19,6 @@ from tests.browser.dashboard import (
 )
 from tests.service import Service
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def read_events(page: Page) -> str:
     return page.locator("[data-figure=events]").inner_text()

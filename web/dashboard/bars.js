@@ -22,12 +22,12 @@ function buildRow({ label, value, previous, onClick, hint }, most, format, hasCh
 
 /**
  * How `value` changed since `previous`, in words, sign and colour. `isLessBetter` turns the colours round.
- * @param {number|null} value
+ * @param {number|null|undefined} value
  * @param {number|null|undefined} previous
  * @param {{isLessBetter?: boolean}} [options]
  */
 export function buildChange(value, previous, { isLessBetter = false } = {}) {
-  if (previous === null || previous === undefined || value === null) return h("span", { class: "change" });
+  if (typeof previous !== "number" || typeof value !== "number") return h("span", { class: "change" });
   if (previous === 0) return h("span", { class: "change" }, value ? "new" : "");
   const ratio = value / previous - 1;
   const isFlat = Math.abs(ratio) < 0.0005;

@@ -12,10 +12,10 @@ let count = 0;
 /**
  * A section that asks, and asks again when the page's range, filters or project change, or one of the keys in `watch`;
  * for those in `redrawOn` what was answered is only shown anew. `load` gives null or data for which `isEmpty` holds where
- * there is nothing to show. `csv`, `save` and their `parameters` may be functions, called when they are needed.
+ * there is nothing to show; with its second argument it can show a part of them before. `csv`, `save` and their `parameters` may be functions, called when they are needed.
  * @template T
  * @typedef {{report: string, parameters: Object | (() => Object), fileName?: string}} Source
- * @param {{title: string, subtitle?: string, load: (signal: AbortSignal) => Promise<T>, render: (data: T) => Node,
+ * @param {{title: string, subtitle?: string, load: (signal: AbortSignal, showPart: (data: T) => void) => Promise<T>, render: (data: T) => Node,
  *   table?: (data: T) => Table, csv?: Source | (() => Source), save?: Source | (() => Source), wide?: boolean,
  *   isEmpty?: (data: T) => boolean, emptyText?: string, watch?: string[], redrawOn?: string[], actions?: Node[],
  *   tabs?: Node}} options
@@ -61,10 +61,13 @@ async function reload(running) {
   running.controller = controller;
   running.section.setAttribute("aria-busy", "true");
   try {
-    const data = await running.options.load(controller.signal);
+    const put = (data) => {
+      if (controller.signal.aborted) return;
+      running.data = data;
+      show(running);
+    };
+    put(await running.options.load(controller.signal, put));
     if (controller.signal.aborted) return;
-    running.data = data;
-    show(running);
   } catch (error) {
     if (controller.signal.aborted) return;
     running.data = undefined;
@@ -157,7 +160,7 @@ export function buildTable({ columns, rows }, caption) {
     h("table", { class: "table" },
       h("caption", { class: "visually-hidden" }, caption),
       h("thead", null, h("tr", null, columns.map((column) => cell("th", column, { scope: "col" }, column.label)))),
-      h("tbody", null, rows.map((row) => h("tr", null, columns.map((column) => cell("td", column, null, formatCell(column, row))))))));
+      h("tbody", null, rows.map((row) => h("tr", null, columns.map((column) => cell("td", column, { "data-label": column.label || null }, formatCell(column, row))))))));
 }
 
 function formatCell({ key, format, render }, row) {

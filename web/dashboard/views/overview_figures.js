@@ -15,17 +15,17 @@ const NAME = "events-timeseries";
 /** `value` of the whole range, `at` of one interval; without `at` it is not drawn over time. */
 const FIGURES = [
   { id: "users", title: "Users", value: ({ overview }) => overview.uniqueUsers, at: ({ uniqueUsers }) => uniqueUsers, report: NAME },
-  { id: "sessions", title: "Sessions", value: ({ sessions }) => sessions.sessions, at: ({ sessions }) => sessions, report: "sessions" },
+  { id: "sessions", title: "Sessions", value: ({ overview }) => overview.sessions, at: ({ sessions }) => sessions, report: "sessions" },
   { id: "events", title: "Events", value: ({ overview }) => overview.totalEvents, at: ({ count }) => count, report: NAME },
   {
-    id: "bounces", title: "Bounce rate", value: ({ sessions }) => sessions.bounceRate, format: formatRatio, isLessBetter: true,
+    id: "bounces", title: "Bounce rate", value: ({ sessions }) => sessions?.bounceRate, format: formatRatio, isLessBetter: true,
     at: ({ sessions, bounces }) => (sessions ? bounces / sessions : null), report: "sessions",
   },
   {
-    id: "duration", title: "Session duration", value: ({ sessions }) => sessions.averageDurationSeconds, format: formatSeconds,
+    id: "duration", title: "Session duration", value: ({ sessions }) => sessions?.averageDurationSeconds, format: formatSeconds,
     at: ({ averageDurationSeconds }) => averageDurationSeconds, report: "sessions",
   },
-  { id: "pages", title: "Pages per session", value: ({ sessions }) => sessions.pagesPerSession },
+  { id: "pages", title: "Pages per session", value: ({ sessions }) => sessions?.pagesPerSession },
 ];
 
 /** The panel of figures. */
@@ -51,18 +51,31 @@ function findSource() {
   return { report, parameters: { interval: currentInterval(), ...(report === "sessions" ? { limit: 0 } : {}) } };
 }
 
-async function fetchFigures(signal) {
+/** Sessions take longest to form: what does not need them is shown before. */
+async function fetchFigures(signal, showPart) {
   const interval = currentInterval();
   const compare = isComparable() ? "previous" : null;
-  const [overview, sessions, events] = await Promise.all([
+  const asked = [
     askReport("overview", { compare }, { signal }),
-    askReport("sessions", { compare, interval, limit: 0 }, { signal }),
     askReport(NAME, { compare, interval }, { signal }),
-  ]);
-  const present = { overview, sessions, buckets: joinBuckets(events.series, sessions.series) };
-  const previous = compare && { overview: overview.previous, sessions: sessions.previous, buckets: joinBuckets(events.previous.series, sessions.previous.series) };
-  const marks = await fetchMarks(present.buckets.map(({ bucket }) => bucket), signal);
-  return { ...present, previous, interval, marks };
+    askReport("sessions", { compare, interval, limit: 0 }, { signal }),
+  ];
+  asked[2].catch(() => {});
+  const [overview, events] = await Promise.all(asked.slice(0, 2));
+  const marks = await fetchMarks(events.series.map(({ bucket }) => bucket), signal);
+  const join = (sessions) => joinAnswers({ overview, events, sessions, interval, marks });
+  showPart(join(null));
+  return join(await asked[2]);
+}
+
+function joinAnswers({ overview, events, sessions, ...others }) {
+  const join = (part) => ({
+    overview: part(overview),
+    sessions: part(sessions),
+    buckets: joinBuckets(part(events).series, part(sessions)?.series ?? []),
+  });
+  const previous = overview.previous ? join((answer) => answer?.previous) : null;
+  return { ...join((answer) => answer), previous, ...others };
 }
 
 function joinBuckets(events, sessions) {
@@ -78,7 +91,7 @@ function buildCards(data) {
 function buildCard({ id, title, value, at, format = formatNumber, isLessBetter }, data) {
   const content = [
     h("span", { class: "card-title" }, title),
-    h("span", { class: "card-value", dataset: { figure: id } }, format(value(data))),
+    h("span", { class: "card-value", dataset: { figure: id } }, value(data) === undefined ? "…" : format(value(data))),
     data.previous ? buildChange(value(data), value(data.previous), { isLessBetter }) : h("span", { class: "change" }),
   ];
   if (!at) return h("div", { class: "card" }, content);
