@@ -26,7 +26,9 @@ QUIET_PATHS = frozenset(
     {"/health", "/health/ready", "/metrics", "/t.js", "/v1/pixel.gif", "/v1/events/batch", "/track",
      "/api/analytics/collect", "/api/events"}
 )
-HIDDEN_PARTS = {"/v1/users/": "<person_id>", "/v1/reports/users/": "<person_id>", "/v1/shared/": "<token>"}
+HIDDEN_PARTS = {
+    "/v1/users/": "<person_id>", "/v1/reports/users/": "<person_id>", "/v1/shared/": "<token>", "/shared/": "<token>",
+}  # fmt: skip
 """What follows these is the id of a person or a secret, also where no route has the rest of the path or the method."""
 
 _request_id_pattern = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -95,6 +95,13 @@ def unshare_saved_report(access: Access, fields: dict[str, Any], saved_report_id
     return jsonify(format_saved_report(document))
 
 
+@bp.get("/v1/shared/<token>/about")
+def describe_shared_report(token: str) -> ResponseReturnValue:
+    limit_caller(Caller())
+    document, _ = saved_reports.fetch_shared(context(), token, now_ms=clock.fetch_now_ms())
+    return jsonify(saved_reports.format_shared(document))
+
+
 @bp.get("/v1/shared/<token>")
 def show_shared_report(token: str) -> Response:
     # whoever it is: requests are counted by the client's address, and no credentials are looked at

@@ -25,6 +25,12 @@ def show_dashboard() -> Response:
     return send_web_file("dashboard/index.html")
 
 
+@bp.get("/shared/<token>")
+def show_shared_page(token: str) -> Response:  # noqa: ARG001 - the page reads it in its address
+    """The page behind a link to a saved report, for people: it asks for what `/v1/shared/<token>` answers."""
+    return send_web_file("dashboard/shared.html")
+
+
 @bp.get("/web/<path:name>")
 def show_file(name: str) -> Response:
     return send_web_file(name)

@@ -188,6 +188,18 @@ def format_saved_report(document: Document) -> dict[str, Any]:
     }
 
 
+def format_shared(document: Document) -> dict[str, Any]:
+    """What whoever has a link gets to know of the saved report besides its result: nothing of the project's."""
+    interval = unpack_json(document["parameters"]).get("interval")
+    return {
+        "name": document["name"],
+        "description": document["description"],
+        "report": document["report"],
+        "interval": interval,
+        "expiresAt": format_stored_time(document["linkExpiresAt"]),
+    }
+
+
 def format_share(document: Document) -> dict[str, Any]:
     """When the link was made, and when it ends."""
     return {

@@ -15,7 +15,7 @@ from tests.specification import resolve
 
 UNDOCUMENTED = {
     "/swagger", "/apispec.json", "/docs", "/api/docs", "/redoc", "/oauth2-redirect.html", "/apidocs/index.html",
-    "/flasgger_static/{filename}", "/t.js", "/dashboard", "/web/{name}",
+    "/flasgger_static/{filename}", "/t.js", "/dashboard", "/shared/{token}", "/web/{name}",
     "/api/realtime", "/api/realtime/ws",
 }
 """The documentation itself, pages and their files, and what OpenAPI cannot describe."""

@@ -275,6 +275,40 @@ def test_the_token_is_stored_and_logged_nowhere(
     assert link["token"] not in logged
 
 
+def test_who_has_a_link_learns_the_name_of_what_it_shows_and_nothing_of_the_project(
+    production: Installation, project_key: str
+) -> None:
+    report_id = save(production, project_key, "events-timeseries", interval="hour", last="24h")
+    project = f"projectKey={project_key}"
+    changes = {"projectKey": project_key, "name": "By the hour", "description": "For the board"}
+    production.as_root("PATCH", f"/v1/saved-reports/{report_id}", changes)
+    link = share(production, project_key, report_id, expiresAt="2025-01-07T00:00:00Z")
+    address = f"/v1/shared/{link['token']}/about"
+    about = production.call("GET", address)
+    check_answer(production.app, about)
+    assert about.json == {
+        "name": "By the hour", "description": "For the board", "report": "events-timeseries", "interval": "hour",
+        "expiresAt": "2025-01-07T00:00:00Z",
+    }  # fmt: skip
+    production.as_root("DELETE", f"/v1/saved-reports/{report_id}/share?{project}")
+    assert (production.call("GET", address).status_code, production.call("GET", address).json["code"]) == (
+        404, "unknown_link"
+    )  # fmt: skip
+
+
+def test_a_link_has_a_page_for_people_that_tells_nothing_by_itself(
+    production: Installation, project_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = share(production, project_key, save(production, project_key))["token"]
+    with caplog.at_level(logging.DEBUG):
+        page = production.call("GET", f"/shared/{token}")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    assert page.text == production.call("GET", f"/shared/{'A' * 43}").text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert token not in json.dumps([{**vars(record), "args": None} for record in caplog.records], default=str)
+
+
 def test_links_are_counted_by_address(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = install(make_app, "production", monkeypatch, rate_limit_max=3)
     key = str(limited.create_project()["projectKey"])

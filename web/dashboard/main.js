@@ -3,10 +3,13 @@
 import { redrawCharts } from "./charts.js";
 import { buildToolbar } from "./controls.js";
 import { announce, h, icon, remove, replace } from "./dom.js";
+import { leadToFirstSteps } from "./first_steps.js";
+import { buildLiveStrip } from "./live_strip.js";
 import { buildError } from "./panel.js";
+import { listenForSaves } from "./save_report.js";
 import { session } from "./session.js";
 import { state } from "./state.js";
-import { LOGIN, VIEWS } from "./views/index.js";
+import { LOGIN, REGISTER, VIEWS } from "./views/index.js";
 
 const [topbar, sidebar, main] = ["topbar", "sidebar", "main"].map((id) => document.getElementById(id));
 const MENU = "M4 7h16M4 12h16M4 17h16";
@@ -29,6 +32,7 @@ function drawPage() {
   drawTopbar();
   drawSidebar();
   showView({ isFirst: true });
+  leadToFirstSteps();
 }
 
 function drawTopbar() {
@@ -36,7 +40,7 @@ function drawTopbar() {
     h("button", { type: "button", class: "button quiet menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "sidebar", onClick: toggleMenu, hidden: session.mode === null }, icon(MENU)),
     h("a", { class: "brand", href: "/dashboard" }, h("img", { src: "/web/dashboard/icon.svg", alt: "", width: "24", height: "24" }), "AppTracker"),
     session.projects.length ? buildProjectChoice() : null,
-    h("div", { class: "topbar-space", id: "live-strip" }),
+    h("div", { class: "topbar-space", id: "live-strip" }, session.mode !== null && session.project?.isActive ? buildLiveStrip() : null),
     h("button", { type: "button", class: "button quiet", "aria-label": "Dark or light", title: "Dark or light", onClick: toggleTheme }, icon(THEME)),
     session.mode === null ? null : buildAccount());
 }
@@ -56,7 +60,7 @@ function buildAccount() {
 }
 
 function listViews() {
-  return VIEWS.filter(({ needs, isHidden }) => !isHidden && (!needs || session.can(needs)));
+  return VIEWS.filter(({ needs, isHidden, isProjectless }) => !isHidden && (!needs || session.can(needs)) && (session.project || isProjectless));
 }
 
 function drawSidebar() {
@@ -80,9 +84,12 @@ function follow(view) {
 }
 
 function findView() {
+  if (state.get("invitation") || state.get("view") === REGISTER.id) return REGISTER;
   if (session.mode === null || state.get("view") === LOGIN.id) return LOGIN;
   const named = VIEWS.find(({ id }) => id === (state.get("view") ?? VIEWS[0].id));
-  return named && (!named.needs || session.can(named.needs)) ? named : VIEWS[0];
+  const isOpen = named && (!named.needs || session.can(named.needs)) && (session.project || named.isProjectless);
+  if (isOpen) return named;
+  return session.project ? VIEWS[0] : VIEWS.find(({ id }) => id === "projects");
 }
 
 async function showView({ isFirst = false } = {}) {
@@ -94,7 +101,7 @@ async function showView({ isFirst = false } = {}) {
   const container = h("div", { class: "view", dataset: { view: view.id } });
   const heading = h("h1", { tabindex: "-1" }, view.title);
   for (const old of [...main.children]) remove(old);
-  main.append(h("div", { class: "view-head" }, heading, view.isPlain ? null : buildToolbar()), container);
+  main.append(h("div", { class: "view-head" }, heading, view.isPlain ? null : buildToolbar(view.without)), container);
   if (!isFirst) heading.focus({ preventScroll: true });
   scrollTo(0, 0);
   try {
@@ -132,13 +139,17 @@ function toggleTheme() {
   redrawCharts();
 }
 
-state.subscribe(["project", "view"], (changed) => {
+state.subscribe(["project", "view", "invitation"], (changed) => {
   session.chooseProject();
-  if (changed.includes("project")) drawTopbar();
+  if (changed.includes("project")) {
+    drawTopbar();
+    leadToFirstSteps();
+  }
   drawSidebar();
   showView();
 });
 state.subscribe("*", () => drawSidebar());
 session.onChange(drawPage);
+listenForSaves();
 addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
 begin();

@@ -36,11 +36,16 @@ export const session = {
   onChange,
 };
 
-/** Whether "edit" (saved reports, annotations, cohorts), "admin" (the project), "organisation-admin" is allowed. */
+/**
+ * Whether "edit" (saved reports, annotations, cohorts), "admin" (the project) or "organisation-admin" is allowed; whether
+ * this is a "user" who logged in, may see organisations ("member"), or may do everything ("root").
+ */
 function can(right) {
+  if (right === "user") return session.user !== null;
+  if (right === "member" && session.mode === "user") return true;
   if (session.mode === "open" || session.mode === "token" || session.user?.is_superuser) return true;
-  if (session.mode === "key") return right !== "organisation-admin" && session.isAdminKey;
-  if (session.mode !== "user") return false;
+  if (session.mode === "key") return ["edit", "admin"].includes(right) && session.isAdminKey;
+  if (session.mode !== "user" || right === "root") return false;
   return (right === "edit" ? EDITORS : ADMINS).includes(session.project?.role);
 }
 

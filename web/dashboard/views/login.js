@@ -3,6 +3,7 @@
 import { h, replace } from "../dom.js";
 import { session } from "../session.js";
 import { state } from "../state.js";
+import { stateLink } from "./report_panel.js";
 
 /** @param {HTMLElement} container */
 export function show(container) {
@@ -23,7 +24,8 @@ export function show(container) {
   };
   const user = buildUserForm(enter);
   const key = buildKeyForm(enter);
-  container.append(h("div", { class: "login panel" }, h("div", { class: "panel-body" }, problem, user, h("p", { class: "or" }, "or"), key)));
+  container.append(h("div", { class: "login panel" }, h("div", { class: "panel-body" }, problem, user, h("p", { class: "or" }, "or"), key,
+    h("p", { class: "hint" }, "No account yet? ", stateLink({ view: "register" }, "Register"), "."))));
   user.querySelector("input").focus();
 }
 
