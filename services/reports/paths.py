@@ -78,7 +78,7 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """Nodes by step, then sessions; links by step, then sessions; both then by name, what is summed up last. No session
     with a start: empty lists."""
     parameters: PathsParameters = request.parameters
-    sequences = build_sequences(population, COLUMN_OF[parameters.by])
+    sequences = build_sequences(population, COLUMN_OF[parameters.by], has_all=False)
     if sequences is None:
         return {"nodes": [], "links": [], "sessions": 0}
     start = None if parameters.start is None else population.bind(parameters.start)

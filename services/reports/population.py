@@ -75,10 +75,10 @@ class Population:
         """Whether a filter asks who the person of an event is."""
         return any(isinstance(prop, CohortProperty) for prop in self._all_properties())
 
-    def build_unfiltered_sql(self) -> str:
-        """SELECT of all events in range, with `passes`: whether the filters hold."""
+    def build_unfiltered_sql(self, *, with_person: bool = True) -> str:
+        """SELECT of all events in range, with `passes`: whether the filters hold. `with_person` as above."""
         passes = f"coalesce({self.build_condition(self.filters)}, false)"
-        return f"SELECT *, {passes} AS passes FROM {self._build_in_range()}"
+        return f"SELECT *, {passes} AS passes FROM {self._build_in_range(with_person=with_person)}"
 
     def build_marked_sql(self) -> str:
         """SELECT of all events of the snapshot, whenever they were, with `in_range`: whether they are in the range and

@@ -18,8 +18,8 @@ from services.reports.population import SESSION_GAP, Population
 PAGE_VIEW_NAMES: Final = ("page_view", "pageview", "$pageview", "screen_view", "page")
 IS_PAGE_VIEW: Final = "(" + " OR ".join(f"event_name = '{name}'" for name in PAGE_VIEW_NAMES) + ")"
 """SQL condition that an event is a page view; of five names IN would make a join, which takes longer."""
-IS_BOUNCE: Final = "events = 1 AND page_views = 1"
-"""SQL condition on a row of `build_sessions_sql`."""
+IS_PAGE_LEAVE: Final = "(event_name = 'page_leave' OR event_name = '$pageleave')"
+"""SQL condition that an event only tells when a page view ended: it does not make a bounce something else."""
 EVENT_ORDER: Final = "(occurred_at, event_id)"
 """SQL of what events of a session are ordered by."""
 GAP_MS: Final = clock.to_ms(datetime(1970, 1, 1, tzinfo=UTC) + SESSION_GAP)
@@ -27,7 +27,8 @@ FIRST_MS: Final = clock.to_ms(datetime(1, 1, 1, tzinfo=UTC))
 LAST_MS: Final = clock.to_ms(datetime.max.replace(tzinfo=UTC))
 PAGE_VIEW_BIT: Final = 1
 PASSES_BIT: Final = 2
-FLAG_BITS: Final = 2
+PAGE_LEAVE_BIT: Final = 4
+FLAG_BITS: Final = 3
 MAX_BITS: Final = 62
 
 
@@ -56,7 +57,8 @@ class Packing:
     def build_item(self, code: str = "0") -> str:
         """SQL of the number of a row with `occurred_at`, `event_name` and `passes`."""
         time = f"(epoch_ms(occurred_at) - {self.first_ms})::{self.sql_type}"
-        flags = f"CASE WHEN passes THEN {PASSES_BIT} ELSE 0 END + ({IS_PAGE_VIEW})::INT"
+        kind = f"CASE WHEN {IS_PAGE_VIEW} THEN {PAGE_VIEW_BIT} WHEN {IS_PAGE_LEAVE} THEN {PAGE_LEAVE_BIT} ELSE 0 END"
+        flags = f"CASE WHEN passes THEN {PASSES_BIT} ELSE 0 END + {kind}"
         return f"{time} * {1 << self._time_shift} + ({code})::{self.sql_type} * {1 << FLAG_BITS} + {flags}"
 
     def build_elapsed(self, item: str) -> str:
@@ -75,6 +77,15 @@ class Packing:
         """SQL condition that a flag is set in a number."""
         return f"({item} & {bit} <> 0)"
 
+    def build_bounce(self, items: str) -> str:
+        """SQL condition that sorted numbers are one page view and nothing else but events that say when it ended."""
+        first_is_view = self.build_flag(f"{items}[1]", PAGE_VIEW_BIT)
+        is_leave = self.build_flag("item", PAGE_LEAVE_BIT)
+        is_view = self.build_flag("item", PAGE_VIEW_BIT)
+        only_leaves = f"len(list_filter({items}, lambda item: {is_leave})) = len({items}) - 1"
+        one_view = f"len(list_filter({items}, lambda item: {is_view})) = 1"
+        return f"CASE WHEN len({items}) = 1 THEN {first_is_view} ELSE {only_leaves} AND {one_view} END"
+
     def build_tie(self, item: str, before: str) -> str:
         """SQL condition that two numbers differ, but not in their time."""
         return f"xor({item}, {before}) BETWEEN 1 AND {(1 << self._time_shift) - 1}"
@@ -84,38 +95,41 @@ class Packing:
         return self.code_bits + FLAG_BITS
 
 
-def build_session_events_sql(population: Population) -> str:
-    """SELECT of all events in range with `passes`, without test of it where there are no filters."""
+def build_session_events_sql(population: Population, *, with_person: bool = True) -> str:
+    """SELECT of all events in range with `passes`, without test of it where there are no filters. Without `with_person`
+    there need not be a column `person`."""
+    with_person = with_person or population.needs_person
     if population.filters:
-        return population.build_unfiltered_sql()
-    return f"SELECT *, true AS passes FROM ({population.build_sql()})"
+        return population.build_unfiltered_sql(with_person=with_person)
+    return f"SELECT *, true AS passes FROM ({population.build_sql(with_person=with_person)})"
 
 
 def build_sessions_sql(population: Population) -> str:
     """SELECT of a row for each session that passes: `session_id` (null where pauses formed it), `person` (of whose
-    events they formed it; else null), `started_ms`, `ended_ms`, `events`, `page_views`."""
+    events they formed it; else null), `started_ms`, `ended_ms`, `events`, `page_views`, `is_bounce`."""
     return f"""
-        SELECT session_id, NULL::UUID AS person, started_ms, ended_ms, events, page_views
+        SELECT session_id, NULL::UUID AS person, started_ms, ended_ms, events, page_views, is_bounce
         FROM ({build_named_sessions_sql(population)})
         UNION ALL
-        SELECT NULL, person, started_ms, ended_ms, events, page_views
+        SELECT NULL, person, started_ms, ended_ms, events, page_views, is_bounce
         FROM ({build_formed_sessions_sql(population)})"""
 
 
 def build_named_sessions_sql(population: Population, columns: Mapping[str, str] | None = None) -> str:
-    """SELECT of `session_id`, `started_ms`, `ended_ms`, `events`, `page_views` of the sessions that the client named
-    and that pass. `columns`: names of further columns -> aggregates over a session's events."""
+    """SELECT of `session_id`, `started_ms`, `ended_ms`, `events`, `page_views`, `is_bounce` of the sessions that the
+    client named and that pass. `columns`: names of further columns -> aggregates over a session's events."""
     further = "".join(f", {aggregate} AS {name}" for name, aggregate in (columns or {}).items())
     return f"""
         SELECT session_id, epoch_ms(min(occurred_at)) AS started_ms, epoch_ms(max(occurred_at)) AS ended_ms,
-            count(*) AS events, count(*) FILTER ({IS_PAGE_VIEW}) AS page_views{further}
-        FROM ({build_session_events_sql(population)}) WHERE session_id IS NOT NULL
+            count(*) AS events, count(*) FILTER ({IS_PAGE_VIEW}) AS page_views,
+            page_views = 1 AND count(*) FILTER ({IS_PAGE_LEAVE}) = events - 1 AS is_bounce{further}
+        FROM ({build_session_events_sql(population, with_person=bool(columns))}) WHERE session_id IS NOT NULL
         GROUP BY session_id HAVING bool_or(passes)"""
 
 
 def build_formed_sessions_sql(population: Population) -> str:
-    """SELECT of `person`, `started_ms`, `ended_ms`, `events`, `page_views` of the sessions that pauses formed and that
-    pass."""
+    """SELECT of `person`, `started_ms`, `ended_ms`, `events`, `page_views`, `is_bounce` of the sessions that pauses
+    formed and that pass."""
     packing = Packing()
     events = f"SELECT person, {packing.build_item()} AS item FROM ({build_session_events_sql(population)})"
     lists = f"""
@@ -124,7 +138,8 @@ def build_formed_sessions_sql(population: Population) -> str:
     is_view = packing.build_flag("item", PAGE_VIEW_BIT)
     return f"""
         SELECT person, {packing.build_ms("items[1]")} AS started_ms, {packing.build_ms("items[-1]")} AS ended_ms,
-            len(items) AS events, len(list_filter(items, lambda item: {is_view})) AS page_views
+            len(items) AS events, len(list_filter(items, lambda item: {is_view})) AS page_views,
+            {packing.build_bounce("items")} AS is_bounce
         FROM ({build_parts_sql(lists, packing)}) WHERE {build_passing_condition(population, packing)}"""
 
 

@@ -7,9 +7,10 @@ list of events is sorted by time and number first; where that leaves an order op
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from services.reports.bounds import fetch_bounds
 from services.reports.population import Population
 from services.reports.session import (
     PASSES_BIT,
@@ -40,28 +41,41 @@ class Sequences:
     packing: Packing
     count: int
     """How many names there are."""
+    has_all: bool
+    """False: of events without a name there is only what it needs to tell sessions apart and which of them pass."""
 
     def build_tables(self, build_counts: Callable[[str], str]) -> str:
         """Common table expressions `names` (`name`, `code` from 1 on) and `counts`: what `build_counts`, given the
         SELECT of some sequences, makes of them; in two parts, to be added up."""
-        # the limit leaves out none: it tells the planner that there are few names, so that it does not hash the events
         known = build_counts(self._build_sequences(self._build_sorted_lists()))
         made_again = build_counts(self._build_sequences(self._build_ordered_lists()))
+        # the limit leaves out none: it tells the planner that there are few names, so that it does not hash the events
         return f"""
             names AS MATERIALIZED (
                 SELECT name, row_number() OVER () AS code FROM (
                     SELECT DISTINCT {self.column} AS name
-                    FROM ({build_session_events_sql(self.population)}) WHERE {self.column} IS NOT NULL
-                    LIMIT {self.count:d})),
+                    FROM ({build_session_events_sql(self.population, with_person=False)})
+                    WHERE {self.column} IS NOT NULL LIMIT {self.count:d})),
             known AS MATERIALIZED ({known}),
             counts AS (SELECT * FROM known UNION ALL SELECT * FROM ({made_again}))"""
 
-    def _build_items(self) -> str:
+    def _build_named_items(self) -> str:
+        """SELECT of the events of sessions that the client named."""
+        events = build_session_events_sql(self.population, with_person=False)
+        condition = "session_id IS NOT NULL"
+        if not self.has_all:
+            condition += f" AND ({self.column} IS NOT NULL{' OR passes' if self.population.filters else ''})"
+        return self._build_items("session_id", events, condition)
+
+    def _build_unnamed_items(self) -> str:
+        """SELECT of the events of persons besides."""
+        condition = "session_id IS NULL AND person IS NOT NULL"
+        return self._build_items("person", build_session_events_sql(self.population), condition)
+
+    def _build_items(self, owner: str, events: str, condition: str) -> str:
         return f"""
-            SELECT session_id, CASE WHEN session_id IS NULL THEN person END AS person, occurred_at, event_id,
-                {self.packing.build_item("coalesce(code, 0)")} AS item
-            FROM ({build_session_events_sql(self.population)}) e LEFT JOIN names ON e.{self.column} = names.name
-            WHERE session_id IS NOT NULL OR person IS NOT NULL"""
+            SELECT {owner}, occurred_at, event_id, {self.packing.build_item("coalesce(code, 0)")} AS item
+            FROM ({events}) e LEFT JOIN names ON e.{self.column} = names.name WHERE {condition}"""
 
     def _build_sorted_lists(self) -> str:
         """SELECT of the lists of all sessions that the client named, and of all persons besides."""
@@ -73,10 +87,10 @@ class Sequences:
             FROM (
                 SELECT *, len(list_filter(items, lambda item, place: {is_tie})) > 0 AS is_open FROM (
                     SELECT session_id, NULL::UUID AS person, list_sort(list(item)) AS items
-                    FROM ({self._build_items()}) WHERE session_id IS NOT NULL GROUP BY session_id
+                    FROM ({self._build_named_items()}) GROUP BY session_id
                     UNION ALL
                     SELECT NULL, person, list_sort(list(item))
-                    FROM ({self._build_items()}) WHERE session_id IS NULL GROUP BY person))"""
+                    FROM ({self._build_unnamed_items()}) GROUP BY person))"""
 
     def _build_ordered_lists(self) -> str:
         """SELECT of the lists that are open in the table `known`, ordered by the ids."""
@@ -86,10 +100,10 @@ class Sequences:
         persons = "SELECT unnest(flatten(list(open_persons))) AS person FROM known"
         return f"""
             SELECT session_id, NULL::UUID AS person, {ordered}
-            FROM ({self._build_items()}) SEMI JOIN ({ids}) USING (session_id) GROUP BY session_id
+            FROM ({self._build_named_items()}) SEMI JOIN ({ids}) USING (session_id) GROUP BY session_id
             UNION ALL
             SELECT NULL, person, {ordered}
-            FROM ({self._build_items()}) SEMI JOIN ({persons}) USING (person) GROUP BY person"""
+            FROM ({self._build_unnamed_items()}) SEMI JOIN ({persons}) USING (person) GROUP BY person"""
 
     def _build_sequences(self, lists: str) -> str:
         """SELECT of the sequences in lists: those of persons are cut at the pauses."""
@@ -98,12 +112,13 @@ class Sequences:
             WHERE {build_passing_condition(self.population, self.packing)}"""
 
 
-def build_sequences(population: Population, column: str) -> Sequences | None:
-    """The sequences of a column's values; None: there are no events. Asks one query for the numbers to expect."""
-    bounded = population.renew()
-    ((first_ms, last_ms, count),) = bounded.fetch(f"""
-        SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)), count(DISTINCT {column})
-        FROM ({build_session_events_sql(bounded)})""")
-    if first_ms is None:
+def build_sequences(population: Population, column: str, *, has_all: bool = True) -> Sequences | None:
+    """The sequences of a column's values; None: there are no events. Asks two queries for the numbers to expect."""
+    bounds = fetch_bounds(replace(population, filters=()))
+    if bounds is None:
         return None
-    return Sequences(population, column, Packing(first_ms, last_ms, (count + 1).bit_length()), count)
+    counted = population.renew()
+    ((count,),) = counted.fetch(
+        f"SELECT count(DISTINCT {column}) FROM ({build_session_events_sql(counted, with_person=False)})"
+    )
+    return Sequences(population, column, Packing(*bounds, (count + 1).bit_length()), count, has_all)
