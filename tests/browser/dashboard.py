@@ -35,6 +35,13 @@ def wait_until_shown(page: Page) -> None:
     page.wait_for_selector(".panel[aria-busy=true]", state="detached")
 
 
+def list_views(page: Page) -> list[str]:
+    """The ids of all views of the menu."""
+    script = """async () => (await import("/web/dashboard/views/index.js")).VIEWS.map(({ id }) => id)"""
+    views: list[str] = page.evaluate(script)
+    return views
+
+
 def find_panel(page: Page, title: str) -> Locator:
     """The panel under this heading."""
     return page.locator("section.panel").filter(has=page.get_by_role("heading", name=title, exact=True, level=2))

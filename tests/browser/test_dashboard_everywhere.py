@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from axe_playwright_python.sync_playwright import Axe
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MakePage
-from tests.browser.dashboard import DEVICE, Watch, find_panel, open_dashboard, wait_until_shown
+from tests.browser.accessibility import find_issues
+from tests.browser.conftest import SECRET_TOKEN, MakePage
+from tests.browser.dashboard import DEVICE, Watch, find_panel, list_views, open_dashboard, wait_until_shown
+from tests.browser.workspace import Workspace, make_workspace
 from tests.service import Service
 
-SERIOUS = {"serious", "critical"}
+EVENTS = 3_000
 
 
-def list_views(page: Page) -> list[str]:
-    """The ids of all views of the menu."""
-    script = """async () => (await import("/web/dashboard/views/index.js")).VIEWS.map(({ id }) => id)"""
-    views: list[str] = page.evaluate(script)
-    return views
+@pytest.fixture(scope="module")
+def workspace(production: Service) -> Workspace:
+    """A project with everything in it, of somebody who may see all views."""
+    return make_workspace(production, SECRET_TOKEN, events=EVENTS)
 
 
-def find_issues(page: Page, *, only: list[str] | None = None) -> list[Any]:
-    """What axe-core finds to be serious: rule, and where."""
-    options = {"runOnly": {"type": "rule", "values": only}} if only else None
-    found = Axe().run(page, options=options).response["violations"]
-    return [
-        (issue["id"], [(node["html"][:120], node["failureSummary"][:200]) for node in issue["nodes"]])
-        for issue in found
-        if issue["impact"] in SERIOUS
-    ]
-
-
-def test_every_view_is_accessible_and_fits_and_asks_nobody_else(
-    make_page: MakePage, service: Service, demo_key: str
-) -> None:
+def test_every_view_is_accessible_and_fits_and_asks_nobody_else(make_page: MakePage, workspace: Workspace) -> None:
     page = make_page(color_scheme="light", reduced_motion="reduce")
-    watch = Watch(page, service)
-    open_dashboard(page, service, demo_key)
-    views = list_views(page)
-    assert views[:2] == ["overview", "explore"]
+    watch = Watch(page, workspace.service)
+    workspace.log_in(page)
+    service, project_key = workspace.service, workspace.project_key
+    open_dashboard(page, service, project_key)
     problems = {}
-    for view in [*views, "login"]:
+    for view in [*list_views(page), "login"]:
         page.set_viewport_size({"width": 1280, "height": 800})
         page.emulate_media(color_scheme="light")
-        open_dashboard(page, service, demo_key, view=view)
+        open_dashboard(page, service, project_key, view=view)
+        assert page.locator(".view").get_attribute("data-view") == view
         problems[view, "light"] = find_issues(page)
         page.emulate_media(color_scheme="dark")
         problems[view, "dark"] = find_issues(page, only=["color-contrast"])
         page.set_viewport_size(DEVICE)
         problems[view, "phone"] = find_issues(page)
-        problems[view, "width"] = [] if page.evaluate("document.documentElement.scrollWidth") <= 390 else ["too wide"]
+        width = page.evaluate("document.documentElement.scrollWidth")
+        problems[view, "width"] = [] if width <= DEVICE["width"] else [f"{width} pixels"]
     assert {where: found for where, found in problems.items() if found} == {}
     assert watch.found == []
 
