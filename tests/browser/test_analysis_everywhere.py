@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import json
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import MakePage
-from tests.browser.dashboard import DEVICE, Watch, open_dashboard
+from tests.browser.dashboard import DEVICE, Watch, build_address, open_dashboard
 from tests.browser.days import RANGE
 from tests.service import Service
 
@@ -40,7 +42,7 @@ def test_a_full_view_is_accessible_fits_a_phone_and_asks_nobody_else(
     page.emulate_media(color_scheme="dark")
     assert find_issues(page, only=["color-contrast"]) == []
     choose_tables(page)
-    page.set_viewport_size(DEVICE)
+    page.set_viewport_size({"width": DEVICE["width"], "height": DEVICE["height"]})
     assert find_issues(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= DEVICE["width"]
     assert watch.found == []
@@ -60,7 +62,7 @@ def test_a_project_without_events_says_so_in_every_view(page: Page, service: Ser
 def test_names_are_shown_as_they_were_sent_whatever_they_look_like(page: Page, service: Service) -> None:
     hostile = "<img src=x onerror=\"document.title='hacked'\">"
     project_key = service.create_project()["projectKey"]
-    sent = {
+    sent: dict[str, Any] = {
         "eventName": hostile,
         "userId": hostile,
         "url": f"https://shop.example/{quote(hostile)}",
@@ -80,3 +82,46 @@ def test_names_are_shown_as_they_were_sent_whatever_they_look_like(page: Page, s
     expect(page.locator(".journey-event dl").first).to_contain_text(hostile)
     assert page.title() == "People – AppTracker"
     assert watch.found == []
+
+
+SAVED = [
+    ("funnel", {
+        "steps": ["a", {"eventName": "b", "filters": [{"property": "country", "operator": "eq", "value": "DE"}]}],
+        "windowSeconds": 1234, "order": "any", "breakdown": "browser",
+    }),
+    ("retention", {
+        "interval": "month", "intervals": 3, "startEvent": "a", "returnEvent": "b", "cohort": "recurring",
+        "mode": "on_or_after",
+    }),
+    ("paths", {"by": "event", "start": "a", "direction": "before", "steps": 5, "limit": 4}),
+    ("users", {"search": "a", "sort": "events", "limit": 50, "offset": 50}),
+    ("sessions", {"limit": 50, "offset": 100}),
+    ("lifecycle", {"interval": "month"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("report", "parameters"), SAVED)
+def test_a_view_opened_with_a_saved_reports_parameters_asks_for_just_that(
+    page: Page, service: Service, days_key: str, report: str, parameters: dict[str, Any]
+) -> None:
+    page.goto(build_address(service, days_key))
+    module = {"lifecycle": "active_users"}.get(report, report)
+    script = "async ([view, parameters]) => (await import(`/web/dashboard/views/${view}.js`)).toState(parameters)"
+    state = page.evaluate(script, [module, parameters])
+    asked: list[dict[str, Any]] = []
+    page.on(
+        "request", lambda request: asked.append(read_question(request)) if f"/reports/{report}" in request.url else None
+    )
+    open_dashboard(page, service, days_key, **{key.replace(".", "_"): value for key, value in state.items() if value})
+    expected = {name: str(value) for name, value in parameters.items() if name != "steps"}
+    assert any(expected.items() <= question.items() for question in asked), (expected, asked)
+    if report == "funnel":
+        assert json.loads(asked[0]["steps"]) == [{"eventName": "a", "filters": []}, parameters["steps"][1]]
+
+
+def read_question(request: Request) -> dict[str, str]:
+    """The parameters that a report was asked with, as texts."""
+    if request.method == "GET":
+        return dict(parse_qsl(urlsplit(request.url).query))
+    body = request.post_data_json or {}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}

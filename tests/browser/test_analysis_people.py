@@ -233,3 +233,21 @@ def test_only_who_administers_a_project_is_offered_to_erase(
     expect(page.locator(".journey-event")).to_have_count(6)
     expect(page.get_by_role("button", name="Erase …")).to_have_count(1 if may_erase else 0)
     expect(page.get_by_role("button", name="Download all data")).to_have_count(1 if may_erase else 0)
+
+
+def test_the_menu_leads_back_from_a_person_to_all_people(page: Page, service: Service, days_key: str) -> None:
+    open_dashboard(page, service, days_key, view="users", users_id="ann", **RANGE)
+    page.locator("#sidebar").get_by_role("link", name="People", exact=True).click()
+    expect(find_panel(page, "People")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    assert "users.id" not in read_query(page)
+
+
+def test_a_journey_is_a_file_too(page: Page, service: Service, days_key: str) -> None:
+    open_dashboard(page, service, days_key, view="users", users_id="ann", last="7d")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download ann as CSV").click()
+    rows = Path(download.value.path()).read_text().splitlines()
+    assert [row.split(",")[1] for row in rows[1:]] == [
+        "page_view", "page_view", "purchase", "add_to_cart", "product_view", "page_view",
+    ]  # fmt: skip

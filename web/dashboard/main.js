@@ -48,7 +48,7 @@ function drawTopbar() {
 function buildProjectChoice() {
   const options = session.projects.map(({ projectKey, name, isActive }) =>
     h("option", { value: projectKey, selected: projectKey === session.project?.projectKey }, isActive ? name : `${name} (inactive)`));
-  const select = h("select", { class: "input project-choice", "aria-label": "Project", onChange: () => state.set({ project: select.value, filters: null }) }, options);
+  const select = h("select", { class: "input project-choice", "aria-label": "Project", onChange: () => state.set({ project: select.value, filters: null, ...forget(VIEWS) }) }, options);
   return select;
 }
 
@@ -69,17 +69,23 @@ function drawSidebar() {
   replace(sidebar, [...groups].map(([group, views]) => h("div", { class: "menu-group" }, h("h2", null, group), h("ul", null, views.map(buildMenuItem)))));
 }
 
-function buildMenuItem({ id, title, icon: drawing }) {
+function buildMenuItem(view) {
+  const { id, title, icon: drawing } = view;
   const current = findView().id === id ? "page" : null;
-  return h("li", null, h("a", { href: state.buildAddress({ view: id }), "aria-current": current, onClick: follow(id) }, drawing ? icon(drawing) : null, title));
+  const changes = { view: id, ...forget([view]) };
+  return h("li", null, h("a", { href: state.buildAddress(changes), "aria-current": current, onClick: follow(id, changes) }, drawing ? icon(drawing) : null, title));
 }
 
-function follow(view) {
+function forget(views) {
+  return Object.fromEntries(views.flatMap(({ forgets = [] }) => forgets).map((key) => [key, null]));
+}
+
+function follow(view, changes = { view }) {
   return (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     closeMenu();
-    state.set({ view });
+    state.set(changes);
   };
 }
 

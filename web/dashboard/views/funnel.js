@@ -64,7 +64,7 @@ function render(answer) {
 }
 
 function buildBar(step, before, earlier) {
-  const fill = h("span", { class: "funnel-fill" });
+  const fill = h("span", { class: "funnel-fill", hidden: step.users === 0 });
   fill.style.width = `${(step.conversionFromFirst ?? 0) * 100}%`;
   return h("li", { class: "funnel-step" },
     before ? h("p", { class: "funnel-between" }, describeWay(step, before)) : null,

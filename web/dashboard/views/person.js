@@ -7,8 +7,10 @@ import { buildEmpty, buildError, panel } from "../panel.js";
 import { currentZone } from "../range.js";
 import { session } from "../session.js";
 import { state } from "../state.js";
+import { MAX_ROWS } from "./report_panel.js";
 
 const PAGE_EVENTS = 50;
+const EVERYTHING = { from: null, to: null, last: null, filters: null, compare: null };
 const PROPERTIES = [
   ["Country", "country"], ["Region", "region"], ["City", "city"], ["Device", "deviceType"], ["Browser", "browser", "browserVersion"],
   ["System", "os", "osVersion"], ["Screen", "screen"],
@@ -22,6 +24,7 @@ export function showPerson(container, id, leave) {
   const profile = panel({
     title: id, wide: true, actions, load: (signal) => askPerson(id, { signal }),
     subtitle: "All time, whatever range and filters are set",
+    csv: { report: `users/${encodeURIComponent(id)}`, parameters: () => ({ ...EVERYTHING, limit: MAX_ROWS }), fileName: "journey.csv" },
     render: (person) => h("div", { class: "stack" }, buildProfile(person), buildJourney(id, person, controller.signal)),
   });
   profile.classList.add("person");
@@ -88,11 +91,11 @@ function buildJourney(id, person, signal) {
 function addEvents(days, events, tz) {
   let last = days.dataset.session;
   for (const event of events) {
-    const session = String(event.sessionId);
+    const visit = String(event.sessionId);
     const day = formatDay(event.timestamp, tz);
     if (days.lastElementChild?.dataset.day !== day) days.append(h("section", { dataset: { day }, "aria-label": day }, h("h4", null, day), h("ol")));
-    days.lastElementChild.querySelector("ol").append(buildEvent(event, tz, session === last));
-    last = session;
+    days.lastElementChild.querySelector("ol").append(buildEvent(event, tz, visit === last));
+    last = visit;
   }
   days.dataset.session = last;
 }

@@ -6,6 +6,9 @@ import { panel } from "../panel.js";
 import { RANGE_KEYS } from "../range.js";
 import { state } from "../state.js";
 
+/** How many rows of a list a file has, from the first that is shown on. */
+export const MAX_ROWS = 1000;
+
 /**
  * A panel of one report. `parameters()` gives the report's own parameters, null while there is nothing to ask; the rest
  * goes to `panel`.

@@ -5,7 +5,7 @@ import { formatBucket, formatNumber, formatRatio, formatSeconds, formatTime, h, 
 import { buildTable, panel } from "../panel.js";
 import { currentInterval } from "../range.js";
 import { isPartial } from "./overview_figures.js";
-import { buildPager, followRange, personLink, readOffset, reportPanel, seriesPanel } from "./report_panel.js";
+import { buildPager, followRange, MAX_ROWS, personLink, readOffset, reportPanel, seriesPanel } from "./report_panel.js";
 
 const OFFSET = "sessions.offset";
 const PAGE_ROWS = 50;
@@ -75,9 +75,10 @@ function drawSeries({ series, previous, tz, sessions, marks }, interval) {
 }
 
 function buildList() {
+  const parameters = () => ({ limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null });
   return reportPanel({
-    title: "One by one", report: "sessions", wide: true, watch: [OFFSET],
-    parameters: () => ({ limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null }),
+    title: "One by one", report: "sessions", wide: true, watch: [OFFSET], parameters,
+    csv: { report: "sessions", parameters: () => ({ ...parameters(), limit: MAX_ROWS }), fileName: "sessions.csv" },
     isEmpty: (answer) => answer.sessions === 0,
     render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
   });

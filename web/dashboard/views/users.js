@@ -3,7 +3,7 @@ import { formatNumber, formatTime, h, replace } from "../dom.js";
 import { buildTable } from "../panel.js";
 import { state } from "../state.js";
 import { buildForm, keysOf, readFields, toState as fieldsToState } from "./fields.js";
-import { buildPager, followRange, personLink, readOffset, reportPanel } from "./report_panel.js";
+import { buildPager, followRange, MAX_ROWS, personLink, readOffset, reportPanel } from "./report_panel.js";
 import { showPerson } from "./person.js";
 
 const ID = "users.id";
@@ -25,13 +25,14 @@ export function toState(parameters) {
 /** Fill the container; the answer ends it. */
 export function show(container) {
   let stop = () => {};
-  const draw = () => {
+  const draw = ({ isFirst }) => {
     stop();
     const id = state.get(ID);
     stop = id === null ? showList(container) : showPerson(container, id, () => state.set({ [ID]: null }));
+    if (!isFirst) document.querySelector("h1").focus();
   };
-  draw();
-  const unsubscribe = state.subscribe([ID], draw);
+  draw({ isFirst: true });
+  const unsubscribe = state.subscribe([ID], () => draw({ isFirst: false }));
   return () => {
     unsubscribe();
     stop();
@@ -39,9 +40,10 @@ export function show(container) {
 }
 
 function showList(container) {
+  const parameters = () => ({ ...readFields(FIELDS), limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null });
   const people = reportPanel({
     title: "People", report: "users", wide: true, watch: [...keysOf(FIELDS), OFFSET],
-    parameters: () => ({ ...readFields(FIELDS), limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null }),
+    parameters, csv: { report: "users", parameters: () => ({ ...parameters(), limit: MAX_ROWS }), fileName: "people.csv" },
     isEmpty: ({ total }) => total === 0,
     emptyText: "Nobody in this range.",
     render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
