@@ -251,3 +251,10 @@ def test_a_journey_is_a_file_too(page: Page, service: Service, days_key: str) ->
     assert [row.split(",")[1] for row in rows[1:]] == [
         "page_view", "page_view", "purchase", "add_to_cart", "product_view", "page_view",
     ]  # fmt: skip
+
+
+def test_a_journey_shows_where_a_session_begins(page: Page, service: Service, days_key: str) -> None:
+    open_dashboard(page, service, days_key, view="users", users_id="ann")
+    first_of_session = page.locator(".journey-session .journey-name")
+    # the newest event that is shown of each: of the 13th, of the 7th, and the purchase of the 6th
+    expect(first_of_session).to_have_text(["page_view", "page_view", "purchase"])

@@ -120,6 +120,7 @@ function buildLifecycle(form) {
           label, values: values(answer, key).map((count) => (key === "dormant" ? -count : count)),
         })),
         stacked: true,
+        format: (count) => formatNumber(Math.abs(count)),
         describe: `People by stage over ${answer.series.length} intervals; those who stayed away point down.`,
       }),
     table: (answer) => ({

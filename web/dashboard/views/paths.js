@@ -19,6 +19,7 @@ const FIELDS = {
   limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 20, fallback: 6 },
 };
 const OTHERS = "Others";
+const MAX_LABEL = 32;
 
 /** What shows a saved report here. */
 export function toState(parameters) {
@@ -57,7 +58,7 @@ function drawFlows({ nodes, links, sessions: all }, isBefore) {
   if (!links.length) return h("p", null, "Every one of these sessions ended at its start.");
   const id = (step, name) => `${step} ${name}`;
   const last = countByStep(nodes).length - 1;
-  const labels = Object.fromEntries(nodes.map((node) => [id(node.step, node.name), nameOf(node)]));
+  const labels = Object.fromEntries(nodes.map((node) => [id(node.step, node.name), shorten(nameOf(node))]));
   const columns = Object.fromEntries(nodes.map(({ step, name }) => [id(step, name), isBefore ? last - step : step]));
   const flows = links.map(({ step, source, target, sessions }) => {
     const [from, to] = [id(step, source), id(step + 1, target)];
@@ -75,6 +76,10 @@ function countByStep(nodes) {
   const counts = [];
   for (const { step } of nodes) counts[step] = (counts[step] ?? 0) + 1;
   return counts.map((count) => count ?? 0);
+}
+
+function shorten(name) {
+  return name.length > MAX_LABEL ? `${name.slice(0, MAX_LABEL - 1)}…` : name;
 }
 
 function nameOf({ name, isOther }) {

@@ -10,6 +10,7 @@ import { state } from "../state.js";
 import { MAX_ROWS } from "./report_panel.js";
 
 const PAGE_EVENTS = 50;
+const SESSION_PAUSE_MS = 30 * 60_000;
 const EVERYTHING = { from: null, to: null, last: null, filters: null, compare: null };
 const PROPERTIES = [
   ["Country", "country"], ["Region", "region"], ["City", "city"], ["Device", "deviceType"], ["Browser", "browser", "browserVersion"],
@@ -28,7 +29,7 @@ export function showPerson(container, id, leave) {
     render: (person) => h("div", { class: "stack" }, buildProfile(person), buildJourney(id, person, controller.signal)),
   });
   profile.classList.add("person");
-  replace(container, h("p", null, back), h("div", { class: "grid" }, profile));
+  replace(container, h("p", { class: "person-back" }, back), h("div", { class: "grid" }, profile));
   return () => controller.abort();
 }
 
@@ -69,8 +70,9 @@ function buildJourney(id, person, signal) {
   if (!person.events.length) return buildEmpty("No event with a time is known of this person.");
   const days = h("div", { class: "journey" });
   const more = h("div", { class: "journey-more" });
+  let earliest = null;
   const add = (page) => {
-    addEvents(days, page.events, person.tz);
+    earliest = addEvents(days, page.events, person.tz, earliest);
     replace(more, page.nextCursor === null ? h("p", { class: "hint" }, "The journey begins here.") : button(page.nextCursor));
   };
   const button = (cursor) => h("button", { type: "button", class: "button", onClick: () => load(cursor) }, "Earlier events");
@@ -88,22 +90,26 @@ function buildJourney(id, person, signal) {
   return h("section", { "aria-label": "Journey" }, h("h3", null, "Journey"), days, more);
 }
 
-function addEvents(days, events, tz) {
-  let last = days.dataset.session;
+function addEvents(days, events, tz, previous) {
+  let later = previous;
   for (const event of events) {
-    const visit = String(event.sessionId);
     const day = formatDay(event.timestamp, tz);
     if (days.lastElementChild?.dataset.day !== day) days.append(h("section", { dataset: { day }, "aria-label": day }, h("h4", null, day), h("ol")));
-    days.lastElementChild.querySelector("ol").append(buildEvent(event, tz, visit === last));
-    last = visit;
+    days.lastElementChild.querySelector("ol").append(buildEvent(event, tz, isSameSession(event, later)));
+    later = event;
   }
-  days.dataset.session = last;
+  return later;
 }
 
-function buildEvent({ eventName, timestamp, page, url, referrer, sessionId, metadata }, tz, isSameSession) {
+function isSameSession(event, later) {
+  if (!later || event.sessionId !== later.sessionId) return false;
+  return event.sessionId !== null || Date.parse(later.timestamp) - Date.parse(event.timestamp) <= SESSION_PAUSE_MS;
+}
+
+function buildEvent({ eventName, timestamp, page, url, referrer, sessionId, metadata }, tz, isInSession) {
   const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: tz }).format(new Date(timestamp));
   const details = [["url", url], ["referrer", referrer], ["sessionId", sessionId], ...Object.entries(metadata)].filter(([, value]) => value !== null);
-  return h("li", { class: isSameSession ? "journey-event" : "journey-event journey-session" },
+  return h("li", { class: isInSession ? "journey-event" : "journey-event journey-session" },
     h("time", { datetime: timestamp }, time),
     h("span", { class: "journey-name" }, eventName),
     page ? h("span", { class: "journey-page hint" }, page) : null,
