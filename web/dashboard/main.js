@@ -156,6 +156,10 @@ state.subscribe(["project", "view", "invitation"], (changed) => {
 });
 state.subscribe("*", () => drawSidebar());
 session.onChange(drawPage);
+session.onProjects(() => {
+  drawTopbar();
+  drawSidebar();
+});
 listenForSaves();
 addEventListener("keydown", (event) => event.key === "Escape" && closeMenu());
 begin();

@@ -10,6 +10,7 @@ const EDITORS = ["owner", "admin", "analyst"];
 const ADMINS = ["owner", "admin"];
 
 const listeners = new Set();
+const projectListeners = new Set();
 
 export const session = {
   /** The user who logged in; else null. */
@@ -34,6 +35,7 @@ export const session = {
   reloadProjects,
   chooseProject,
   onChange,
+  onProjects,
 };
 
 /**
@@ -106,8 +108,10 @@ async function reloadProjects() {
   ]);
   session.organisations = organisations;
   const roles = new Map(organisations.map(({ id, role }) => [id, role]));
+  const before = JSON.stringify(session.projects);
   session.projects = projects.map((project) => ({ ...project, role: roles.get(project.organisationId) ?? null }));
   chooseProject();
+  if (session.mode !== null && JSON.stringify(session.projects) !== before) projectListeners.forEach((fn) => fn());
 }
 
 /** Have `session.project` be the one of the address, else the first that is active. */
@@ -156,6 +160,12 @@ function expire() {
 function onChange(fn) {
   listeners.add(fn);
   return () => listeners.delete(fn);
+}
+
+/** Call `fn` when there are other projects than before, or they have other names. */
+function onProjects(fn) {
+  projectListeners.add(fn);
+  return () => projectListeners.delete(fn);
 }
 
 function tell() {
