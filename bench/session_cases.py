@@ -15,6 +15,7 @@ STEPS, NAMES = 3, 10
 OTHER = "(other)"
 
 IS_VIEW = "event_name IN ('page_view', 'pageview', '$pageview', 'screen_view', 'page')"
+IS_LEAVE = "event_name IN ('page_leave', '$pageleave')"
 BY_TIME = "(occurred_at, event_id)"
 SESSION = "session_id, owner, number"
 PLACED = f"""
@@ -46,11 +47,12 @@ def build_sessions_sql() -> str:
         WITH {PLACED},
         sessions AS MATERIALIZED (
             SELECT {SESSION}, min(occurred_at) AS first, max(occurred_at) AS last, count(*) AS events,
-                count(*) FILTER ({IS_VIEW}) AS views
+                count(*) FILTER ({IS_VIEW}) AS views,
+                count(*) FILTER (NOT {IS_LEAVE}) = 1 AND bool_or({IS_VIEW}) AS is_bounce
             FROM placed GROUP BY {SESSION}
         ),
         totals AS (
-            SELECT count(*), count(*) FILTER (events = 1 AND views = 1), avg(epoch_ms(last - first)) / 1000,
+            SELECT count(*), count(*) FILTER (is_bounce), avg(epoch_ms(last - first)) / 1000,
                 median(epoch_ms(last - first)) / 1000, sum(views)::BIGINT, sum(events)::BIGINT
             FROM sessions
         ),
@@ -67,7 +69,7 @@ def build_sessions_sql() -> str:
             WHERE e.session_id IS NULL AND {COUNTED}
         ),
         described AS (
-            SELECT {SESSION}, first, last, events, views, arg_min(person, {BY_TIME}) AS person,
+            SELECT {SESSION}, first, last, events, views, is_bounce, arg_min(person, {BY_TIME}) AS person,
                 arg_min(anonymous_id, {BY_TIME}) AS anonymous_id, arg_min(page, {BY_TIME}) AS entry,
                 arg_max(page, {BY_TIME}) AS exit, arg_min_null(channel, {BY_TIME}) AS channel,
                 arg_min_null(country, {BY_TIME}) AS country
@@ -79,7 +81,7 @@ def build_sessions_sql() -> str:
         ),
         shown AS (
             SELECT session_id, coalesce(user_id, anonymous_id) AS shown_id, epoch_ms(first), epoch_ms(last), events,
-                views, entry, exit, events = 1 AND views = 1, channel, country
+                views, entry, exit, is_bounce, channel, country
             FROM described LEFT JOIN users USING (person)
             ORDER BY first DESC, shown_id NULLS LAST, session_id NULLS LAST LIMIT {SHOWN}
         )
@@ -121,7 +123,7 @@ def build_pages_sql() -> str:
         ),
         sessions AS MATERIALIZED (
             SELECT arg_min(page, {BY_TIME}) AS entry, arg_max(page, {BY_TIME}) AS exit,
-                count(*) = 1 AND bool_or({IS_VIEW}) AS is_bounce
+                count(*) FILTER (NOT {IS_LEAVE}) = 1 AND bool_or({IS_VIEW}) AS is_bounce
             FROM placed GROUP BY {SESSION}
         ),
         entries AS (

@@ -59,6 +59,7 @@ BROWSERS = [DESKTOP, PHONE]
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 ADDRESSES = ["10.0.0.1", "::1", "8.8.8.8", "81.2.69.142"]
 PAGE_VIEWS = ["page_view", "screen_view"]
+PAGE_LEAVES = ["page_leave", "$pageleave"]
 KEYS = ["k", "K", "a", "a.b", "$k", "", "nul\0key", 'it\'s "quoted"', "back\\slash", "ключ", "k k", "timestamp"]
 NUMBERS = [0, -0.0, 1, 1.0, -1, 0.5, 10, 9, 2**53, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**25, 1e300, 1e-7, 1234.56]
 TEXTS = ["", "a", "A", "ab", "b", "1", "10", "9", "true", "null", "nul\0value", "%_", "it's", "\uff5e", "\U0001f600"]
@@ -167,7 +168,7 @@ def client_events(world: World) -> st.SearchStrategy[Row]:
             **content,
         },
         st.integers(0, 150),
-        st.sampled_from([*NAMES[:3] * 6, *PAGE_VIEWS * 5, *NAMES, ""]),
+        st.sampled_from([*NAMES[:3] * 6, *PAGE_VIEWS * 5, *PAGE_LEAVES * 2, *NAMES, ""]),
         st.sampled_from(world.timestamps),
         st.sampled_from(world.actors),
         st.sampled_from(world.contents),

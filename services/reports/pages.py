@@ -47,7 +47,6 @@ def build_stays_sql(packing: Packing, sequences: str) -> str:
     last events of sessions) and `waited_ms` (until the next event). `sequences`: see `session_order.Sequences`."""
     code = packing.build_code("item")
     has_page = f"list_transform(items, lambda item: {code} > 0)"
-    is_bounce = f"len(items) = 1 AND {packing.build_flag('items[1]', PAGE_VIEW_BIT)}"
     is_counted = " AND ".join(packing.build_flag("item", bit) for bit in (PAGE_VIEW_BIT, PASSES_BIT))
     waited_ms = f"({packing.build_elapsed('following')} - {packing.build_elapsed('item')})::BIGINT"
     return f"""
@@ -61,7 +60,7 @@ def build_stays_sql(packing: Packing, sequences: str) -> str:
             FROM (
                 SELECT *, list_position(paged, true) AS entry,
                     len(items) + 1 - list_position(list_reverse(paged), true) AS exit
-                FROM (SELECT *, {has_page} AS paged, {is_bounce} AS is_bounce FROM ({sequences}))))
+                FROM (SELECT *, {has_page} AS paged, {packing.build_bounce("items")} AS is_bounce FROM ({sequences}))))
         WHERE {code} > 0 GROUP BY 1"""
 
 

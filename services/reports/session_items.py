@@ -36,6 +36,7 @@ class Candidate(NamedTuple):
     ended_ms: int
     events: int
     page_views: int
+    is_bounce: bool
 
 
 class Details(NamedTuple):
@@ -83,7 +84,7 @@ def build_item(session: Candidate, details: Details, user_ids: dict[str, str]) -
         "pageViews": session.page_views,
         "entryPage": details.entry_page,
         "exitPage": details.exit_page,
-        "isBounce": session.events == 1 and session.page_views == 1,
+        "isBounce": session.is_bounce,
         "channel": details.channel,
         "country": details.country,
     }

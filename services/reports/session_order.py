@@ -13,6 +13,7 @@ from typing import Final
 from services.reports.bounds import fetch_bounds
 from services.reports.population import Population
 from services.reports.session import (
+    FLAG_BITS,
     PASSES_BIT,
     Packing,
     build_parts_sql,
@@ -80,7 +81,7 @@ class Sequences:
     def _build_sorted_lists(self) -> str:
         """SELECT of the lists of all sessions that the client named, and of all persons besides."""
         is_tie = self.packing.build_tie("item", "items[place - 1]")
-        unknown = f"[{(self.packing.last_code << 2) | PASSES_BIT}::{self.packing.sql_type}]"
+        unknown = f"[{(self.packing.last_code << FLAG_BITS) | PASSES_BIT}::{self.packing.sql_type}]"
         return f"""
             SELECT session_id, person, CASE WHEN is_open THEN {unknown} ELSE items END AS items,
                 CASE WHEN is_open THEN session_id END AS open_id, CASE WHEN is_open THEN person END AS open_person

@@ -13,7 +13,7 @@ from services.reports.buckets import Interval
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_count
-from services.reports.session import IS_BOUNCE, build_sessions_sql
+from services.reports.session import build_sessions_sql
 from services.reports.session_items import Candidate, Page, list_items
 from services.reports.timeseries import divide_span, parse_interval
 from services.reports.values import divide
@@ -75,15 +75,19 @@ def fetch_sessions(population: Population, page: Page) -> tuple[tuple[Any, ...],
         shown AS (
             SELECT min(started_ms) AS first_ms, max(started_ms) AS last_ms FROM (
                 SELECT started_ms FROM sessions ORDER BY started_ms DESC LIMIT {page.limit:d} OFFSET {page.offset:d}))
-        SELECT 0, count(*), count(*) FILTER ({IS_BOUNCE}), avg(ended_ms - started_ms), median(ended_ms - started_ms),
+        SELECT 0, count(*), count(*) FILTER (is_bounce), avg(ended_ms - started_ms), median(ended_ms - started_ms),
             coalesce(sum(page_views), 0)::BIGINT, coalesce(sum(events), 0)::BIGINT, min(started_ms), max(ended_ms),
             count(*) FILTER (started_ms > (SELECT last_ms FROM shown)), NULL, NULL
         FROM sessions
         UNION ALL
-        SELECT 1, started_ms, ended_ms, NULL, NULL, events, page_views, NULL, NULL, NULL, session_id, person::VARCHAR
+        SELECT 1, started_ms, ended_ms, NULL, NULL, events, page_views, NULL, NULL, is_bounce::INT, session_id,
+            person::VARCHAR
         FROM sessions WHERE started_ms BETWEEN (SELECT first_ms FROM shown) AND (SELECT last_ms FROM shown)""")
     (totals,) = (row for row in rows if row[0] == 0)
-    candidates = [Candidate(row[10], row[11], int(row[1]), int(row[2]), row[5], row[6]) for row in rows if row[0] == 1]
+    candidates = [
+        Candidate(row[10], row[11], int(row[1]), int(row[2]), row[5], row[6], bool(row[9]))
+        for row in rows if row[0] == 1
+    ]  # fmt: skip
     return totals[1:9], totals[9], candidates
 
 
@@ -102,7 +106,7 @@ def list_series(
     buckets, key = divide_span(first, last, interval, zone)
     renewed = population.renew()
     rows = renewed.fetch(f"""
-        SELECT {key} AS bucket, count(*), count(*) FILTER ({IS_BOUNCE}), avg(ended_ms - started_ms)
+        SELECT {key} AS bucket, count(*), count(*) FILTER (is_bounce), avg(ended_ms - started_ms)
         FROM (SELECT *, make_timestamp_ms(started_ms) AS occurred_at FROM ({build_sessions_sql(renewed)}))
         GROUP BY bucket""")
     found = {bucket: numbers for bucket, *numbers in rows}

@@ -14,7 +14,6 @@ from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_count
 from services.reports.session import (
     EVENT_ORDER,
-    IS_BOUNCE,
     build_formed_sessions_sql,
     build_named_sessions_sql,
     build_session_events_sql,
@@ -59,7 +58,7 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     list."""
     parameters: SourcesParameters = request.parameters
     rows = population.fetch(f"""
-        SELECT source, count(*), count(DISTINCT person), count(*) FILTER ({IS_BOUNCE}), avg(ended_ms - started_ms)
+        SELECT source, count(*), count(DISTINCT person), count(*) FILTER (is_bounce), avg(ended_ms - started_ms)
         FROM ({build_sources_sql(population, PROPERTY_COLUMNS[parameters.by])})
         GROUP BY source ORDER BY count(*) DESC, source NULLS LAST LIMIT {parameters.limit:d}""")
     return {
@@ -84,10 +83,10 @@ def build_sources_sql(population: Population, column: str) -> str:
     )
     # of sessions formed by pauses, person and beginning lead to the first event
     return f"""
-        SELECT source, visitor AS person, started_ms, ended_ms, events, page_views FROM ({named})
+        SELECT source, visitor AS person, started_ms, ended_ms, is_bounce FROM ({named})
         UNION ALL
-        SELECT arg_min_null(e.{column}, e.event_id), s.person, s.started_ms, any_value(s.ended_ms), any_value(s.events),
-            any_value(s.page_views)
+        SELECT arg_min_null(e.{column}, e.event_id), s.person, s.started_ms, any_value(s.ended_ms),
+            any_value(s.is_bounce)
         FROM ({build_session_events_sql(population)}) e JOIN ({build_formed_sessions_sql(population)}) s
             ON e.person = s.person AND e.occurred_at = make_timestamp_ms(s.started_ms)
         WHERE e.session_id IS NULL GROUP BY s.person, s.started_ms"""

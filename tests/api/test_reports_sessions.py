@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.visits import EVENTS, ask, event, numbers, only, post
+from tests.visits import EVENTS, Row, ask, event, numbers, only, post
 
 
 @pytest.fixture
@@ -97,6 +97,32 @@ def test_a_session_is_the_users_that_an_event_beyond_the_range_tells_of(client: 
     key = post(client, [event("10:00:00", "page_view", anonymousId="phone", page="/"), known])
     (shown,) = ask(client, key, "sessions", to="2025-01-31")["items"]
     assert (shown["userId"], shown["isBounce"]) == ("cleo", True)
+
+
+def test_an_event_that_says_when_a_view_ended_leaves_a_bounce_one(client: FlaskClient) -> None:
+    def visit(user: str, *names: str, **fields: Any) -> list[Row]:
+        return [
+            event(f"10:0{minute}:00", name, userId=user, page="/", **fields) for minute, name in enumerate(names)
+        ]
+
+    events = [
+        *visit("ann", "page_view", "page_leave", "$pageleave"),
+        *visit("bob", "page_view", "page_leave", sessionId="s1"),
+        *visit("cleo", "page_leave"),
+        *visit("dan", "page_view", "scroll", "page_leave"),
+        *visit("eve", "page_view", "page_leave", "page_view", "page_leave"),
+        *visit("fay", "page_view", "page_leave", "page_view", sessionId="s2"),
+    ]
+    key = post(client, events)
+    answer = ask(client, key, "sessions", interval="day")
+    assert numbers(answer, "sessions", "bounces") == (6, 2)
+    assert answer["series"][0]["bounces"] == 2
+    assert {item["userId"] for item in answer["items"] if item["isBounce"]} == {"ann", "bob"}
+    assert {item["durationSeconds"] for item in answer["items"] if item["isBounce"]} == {120, 60}
+    (page,) = ask(client, key, "pages")["pages"]
+    assert numbers(page, "entries", "bounceRate", "averageTimeSeconds") == (6, 2 / 6, 60)
+    (source,) = ask(client, key, "sources")["sources"]
+    assert source["bounceRate"] == 2 / 6
 
 
 def test_without_events_there_are_no_sessions_and_no_rates(client: FlaskClient, project_key: str) -> None:

@@ -16,6 +16,7 @@ from tests.oracle.values import Json, Row
 
 SESSION_GAP_MS = 30 * 60 * 1000
 PAGE_VIEWS = ("page_view", "pageview", "$pageview", "screen_view", "page")
+PAGE_LEAVES = ("page_leave", "$pageleave")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Session:
 
     @property
     def is_bounce(self) -> bool:
-        return len(self.events) == 1 == len(self.page_views)
+        told = [event for event in self.events if event.name not in PAGE_LEAVES]
+        return len(told) == 1 and is_page_view(told[0])
 
 
 def is_page_view(event: Event) -> bool:

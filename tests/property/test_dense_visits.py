@@ -27,7 +27,7 @@ def make_event(random: Random, anchor: datetime) -> Row:
     moment = anchor + timedelta(days=random.choice(DAYS), minutes=random.choice(MINUTES) * random.choice([1, 1, -1]))
     event: Row = {
         "eventId": f"e{random.randrange(900)}",
-        "eventName": random.choice(["page_view", "page_view", "screen_view", "a", "a", "b"]),
+        "eventName": random.choice(["page_view", "page_view", "screen_view", "page_leave", "$pageleave", "a", "a", "b"]),
         "timestamp": (moment + timedelta(milliseconds=random.choice([0, 0, 0, 1, -1]))).isoformat(),
         "metadata": {"amount": random.choice([1, 2, 3.5, 40, "5", None]), "plan": random.choice(["pro", "free", 1])},
     }

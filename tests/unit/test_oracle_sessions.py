@@ -112,6 +112,15 @@ def test_two_page_views_or_one_other_event_are_no_bounce() -> None:
     assert ask("sessions", [*events, *visit("w", ("click", "10:00", "/"))])["bounces"] == 1
 
 
+def test_events_that_say_when_a_view_ended_leave_a_bounce_one() -> None:
+    left = visit("u", (VIEW, "10:00", "/"), ("page_leave", "10:05", "/"), ("$pageleave", "10:20", "/"))
+    assert ask("sessions", left)["bounces"] == 1
+    assert ask("pages", left)["pages"][0]["bounceRate"] == 1
+    assert ask("sessions", visit("v", ("page_leave", "10:05", "/")))["bounces"] == 0
+    assert ask("sessions", [*left, *visit("u", ("click", "10:06", "/"))])["bounces"] == 0
+    assert ask("sessions", [*left, *visit("u", (VIEW, "10:06", "/"))])["bounces"] == 0
+
+
 def test_a_session_over_midnight_counts_in_the_day_it_begins() -> None:
     late = visit("u", (VIEW, "2025-01-06T23:50:00Z", "/"), (VIEW, "2025-01-07T00:10:00Z", "/"))
     assert ask("sessions", late, interval="day")["series"] == [
