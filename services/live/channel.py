@@ -39,9 +39,9 @@ FLOOD_READ_SECONDS: Final = 1.0
 FIGURES_SECONDS: Final = 2.0
 QUIET_FIGURES_SECONDS: Final = 10.0
 """Figures change without events: their minutes pass."""
-FIGURES_SHARE: Final = 0.1
-"""Part of the time that may go into figures, where they take long."""
-MAX_FIGURES_PAUSE_SECONDS: Final = 5.0
+FIGURES_SHARE: Final = 0.02
+"""Part of the time that may go into figures, where they take long, as they do while very much arrives."""
+MAX_FIGURES_PAUSE_SECONDS: Final = 20.0
 
 T = TypeVar("T")
 
@@ -154,10 +154,11 @@ class Channel:
     async def _show_figures(self) -> None:
         self._moved.clear()
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, is_first = loop.time(), self._figures is None
         figures = self._figures = await self._ask(self._read_figures)
         self._broadcast(lambda form: form.build_figures(figures))
-        pause = (loop.time() - started) / FIGURES_SHARE
+        # the first time the report engine starts as well
+        pause = 0.0 if is_first else (loop.time() - started) / FIGURES_SHARE
         await asyncio.sleep(min(max(FIGURES_SECONDS, pause), MAX_FIGURES_PAUSE_SECONDS))
         await wait_for(self._moved, QUIET_FIGURES_SECONDS)
 

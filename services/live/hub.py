@@ -34,7 +34,7 @@ ACCESS_SECONDS = 30.0
 POOL_THREADS: Final = 4
 FULL_RETRY_SECONDS: Final = 10
 FLUSH_SECONDS: Final = 1.0
-JOIN_SECONDS: Final = 5.0
+JOIN_SECONDS: Final = 10.0
 
 _logger = logging.getLogger("apptracker.live")
 
@@ -131,7 +131,8 @@ class Room:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._listener is not None:
             await self._listener.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # what is being computed uses what is closed next
+        self._pool.shutdown(cancel_futures=True)
 
     async def admit(self, connection: socket.socket, head: bytes, watch: Watch, form: Form) -> None:
         """Take the connection over and have its project shown."""

@@ -6,6 +6,7 @@ import { showEvents, showFigures } from "./stream.js";
 
 const SECRET_KEY = "apptracker.secret";
 const USER_KEY = "apptracker.user";
+const KEPT_MESSAGES = 50;
 const STATES = { open: "Connected", retrying: "Connection lost, trying again …", off: "Not connected" };
 const ZEROS = { current_visitors: 0, page_views_per_minute: 0, events_per_minute: 0, active_sessions: 0, total_events: 0 };
 const find = (id) => document.getElementById(id);
@@ -61,7 +62,7 @@ function askForSecret(message) {
 
 function take(message) {
   if (message.type === "stats") showFigures(find("figures"), message);
-  else if (message.type === "events" && isPaused && !message.replace) waiting.push(message);
+  else if (message.type === "events" && isPaused && !message.replace) waiting = [...waiting, message].slice(-KEPT_MESSAGES);
   else if (message.type === "events") show(message);
   else if (message.type === "missed") note("Some events were left out: this page was too slow.");
   else if (message.type === "end") note(message.message);
