@@ -11,7 +11,7 @@ from flask import Flask
 
 from services import clock
 from services.context import Context
-from services.live import hub, viewer
+from services.live import channel, hub, viewer
 from services.live.feed import SHOWN_EVENTS
 from stores.base import StoreUnavailable
 from tests.cast import MINUTE_MS, START_MS, Installation, MakeApp, install
@@ -318,6 +318,24 @@ def test_a_server_that_keeps_its_connections_answers_what_there_is_now(
     send(development, project_key, {"eventId": "e-2"})
     again = development.call("GET", build_path(project_key), headers={"Last-Event-ID": cursor}).text
     assert ("e-1" in again, '"eventId":"e-2"' in again) == (False, True)
+
+
+def test_through_redis_viewers_are_told_without_looking(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setattr(channel, "READ_SECONDS", 3_600)
+    installation = install(make_app, "development", monkeypatch, redis_url=redis_url)
+    project_key = installation.create_project()["projectKey"]
+    numbers = itertools.count()
+    with watch_stream(installation.app, build_path(project_key)) as watcher:
+        watcher.wait(lambda each: bool(each.list_frames("events")))
+
+        def is_told() -> bool:
+            # until both sides have heard of each other
+            send(installation, project_key, {"eventId": f"e-{next(numbers)}"})
+            return bool(watcher.list_ids())
+
+        wait_until(is_told)
 
 
 def test_head_opens_no_stream(development: Installation, project_key: str) -> None:
