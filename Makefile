@@ -1,7 +1,7 @@
 # `make run` and `make test` set up what they need; a second run finds it done.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types check bench setup clean
+.PHONY: help run demo test lint types check bench screenshots setup clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ TESTS ?= tests
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run-stamp ## serve on PORT (5000) with DATA_DIR (./var); needs no database server
 	@exec $(BIN)/python app.py
@@ -38,6 +38,9 @@ check: lint types test ## everything that CI checks
 bench: $(VENV)/.dev-stamp ## measure ingest and reports, on small sizes; bench/README.md tells more
 	@$(BIN)/python -m bench.ingest --seconds 2 --rounds 3
 	@$(BIN)/python -m bench.reports --events 200000 --rounds 3 --mongo --mongo-cache-gb 0.5
+
+screenshots: $(VENV)/.dev-stamp ## pictures of every view of the dashboard, into docs/screenshots
+	@$(BIN)/python -m tests.browser.screenshots
 
 setup: $(VENV)/.dev-stamp ## only install what `make run` and `make test` need
 

@@ -10,16 +10,20 @@ import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from commands.demo_events import generate_events
 from config import PROJECT_ROOT
+from services.clock import format_ms
 from tests.browser.conftest import ARGUMENTS, SECRET_TOKEN, find_chromium
 from tests.browser.dashboard import DEVICE, list_views, open_dashboard
-from tests.browser.workspace import FUNNEL, Workspace, make_workspace
+from tests.browser.demo_workspace import FUNNEL, Workspace, make_workspace
 from tests.service import Service
 
 FOLDER = PROJECT_ROOT / "docs" / "screenshots"
@@ -76,9 +80,23 @@ def take_all(browser: Browser, workspace: Workspace, size: str, theme: Any, opti
             take(page, workspace, view, options.folder / f"{view}-{size}-{theme}.png")
 
 
+def send_something(workspace: Workspace) -> None:
+    """A few events of this minute, so that somebody is there to be seen live."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    events = list(islice(generate_events(now_ms % 1000, 4_000, 1, now_ms), 0, 4_000, 100))
+    for number, event in enumerate(events):
+        event["timestamp"] = format_ms(now_ms - 3_000 * (len(events) - number))
+        event["eventId"] = f"{now_ms}-{number}"
+    assert workspace.service.post_events(workspace.project_key, events, secret=workspace.token).status == 200
+
+
 def take(page: Page, workspace: Workspace, view: str, path: Path) -> None:
     """One picture, of what fits on the screen."""
+    if view == "live":
+        send_something(workspace)
     open_dashboard(page, workspace.service, workspace.project_key, view=view, **STATES.get(view, {}))
+    if page.locator(".live-strip").count():
+        page.wait_for_selector(".live-strip[data-state=open] .live-word", state="attached")
     page.evaluate("document.fonts.ready")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")

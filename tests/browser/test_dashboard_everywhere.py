@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import SECRET_TOKEN, MakePage
 from tests.browser.dashboard import DEVICE, Watch, find_panel, list_views, open_dashboard, wait_until_shown
-from tests.browser.workspace import Workspace, make_workspace
+from tests.browser.demo_workspace import Workspace, make_workspace
 from tests.service import Service
 
 EVENTS = 3_000

@@ -1,5 +1,6 @@
 /** Charts: a canvas inside an element that says in words what it shows. They follow the theme and free themselves. */
 
+import { drawAnnotations, drawCrosshair, LEGEND_GAP } from "./chart_plugins.js";
 import { dispose, formatNumber, formatShort, h, onDispose } from "./dom.js";
 
 const SANKEY_ADDRESS = "/web/vendor/chartjs-chart-sankey.min.js";
@@ -25,7 +26,7 @@ export function lineChart({ labels, series, annotations = [], describe, format =
       interaction: { mode: "index", intersect: false },
       scales: { x: buildCategories(colours), y: buildValues(colours, format) },
     },
-    plugins: [drawAnnotations(annotations, colours), drawCrosshair(colours)],
+    plugins: [LEGEND_GAP, drawAnnotations(annotations, colours), drawCrosshair(colours)],
   }));
 }
 
@@ -241,48 +242,6 @@ function buildValues(colours, format) {
       precision: format === formatNumber ? 0 : undefined,
       font: { family: colours.font, size: 11 },
       callback: (value) => (format === formatNumber ? formatShort(value) : format(value)),
-    },
-  };
-}
-
-function drawAnnotations(annotations, colours) {
-  return {
-    id: "annotations",
-    afterDatasetsDraw({ ctx, chartArea, scales }) {
-      for (const { index, text } of annotations) {
-        const x = scales.x.getPixelForValue(index);
-        const isLate = x > (chartArea.left + chartArea.right) / 2;
-        ctx.save();
-        Object.assign(ctx, { strokeStyle: colours.muted, fillStyle: colours.muted, textAlign: isLate ? "right" : "left", font: `11px ${colours.font}` });
-        ctx.setLineDash([2, 3]);
-        ctx.beginPath();
-        ctx.moveTo(x, chartArea.top);
-        ctx.lineTo(x, chartArea.bottom);
-        ctx.stroke();
-        ctx.fillText(shorten(text), x + (isLate ? -5 : 5), chartArea.top + 10);
-        ctx.restore();
-      }
-    },
-  };
-}
-
-function shorten(text) {
-  return text.length > 32 ? `${text.slice(0, 31)}…` : text;
-}
-
-function drawCrosshair(colours) {
-  return {
-    id: "crosshair",
-    beforeDatasetsDraw({ ctx, chartArea, tooltip }) {
-      if (!tooltip?.getActiveElements().length) return;
-      const { x } = tooltip.getActiveElements()[0].element;
-      ctx.save();
-      ctx.strokeStyle = colours.line;
-      ctx.beginPath();
-      ctx.moveTo(x, chartArea.top);
-      ctx.lineTo(x, chartArea.bottom);
-      ctx.stroke();
-      ctx.restore();
     },
   };
 }

@@ -7,6 +7,7 @@ import { session } from "./session.js";
 import { state } from "./state.js";
 
 const WATCHED = [...RANGE_KEYS, "interval"];
+const MOST_RETRY_SECONDS = 120;
 let count = 0;
 
 /**
@@ -72,9 +73,15 @@ async function reload(running) {
     if (controller.signal.aborted) return;
     running.data = undefined;
     replace(running.body, buildError(error, () => reload(running)));
+    if (error.retryAfter) retryLater(running, controller, error.retryAfter);
     if (!(error instanceof ApiError)) console.error(error);
   }
   running.section.setAttribute("aria-busy", "false");
+}
+
+function retryLater(running, controller, seconds) {
+  const timer = setTimeout(() => reload(running), Math.min(seconds, MOST_RETRY_SECONDS) * 1000);
+  controller.signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 function show(running) {
