@@ -88,21 +88,21 @@ SAVED = [
     ("funnel", {
         "steps": ["a", {"eventName": "b", "filters": [{"property": "country", "operator": "eq", "value": "DE"}]}],
         "windowSeconds": 1234, "order": "any", "breakdown": "browser",
-    }),
+    }, {}),
     ("retention", {
-        "interval": "month", "intervals": 3, "startEvent": "a", "returnEvent": "b", "cohort": "recurring",
+        "interval": "month", "intervals": 30, "startEvent": "a", "returnEvent": "b", "cohort": "recurring",
         "mode": "on_or_after",
-    }),
-    ("paths", {"by": "event", "start": "a", "direction": "before", "steps": 5, "limit": 4}),
-    ("users", {"search": "a", "sort": "events", "limit": 50, "offset": 50}),
-    ("sessions", {"limit": 50, "offset": 100}),
-    ("lifecycle", {"interval": "month"}),
+    }, {}),
+    ("retention", {}, {"interval": "day", "intervals": 12, "cohort": "first", "mode": "on"}),
+    ("paths", {"by": "event", "start": "a", "direction": "before", "steps": 5}, {"limit": 10}),
+    ("users", {"search": "a", "sort": "events", "limit": 50, "offset": 50}, {}),
+    ("lifecycle", {}, {"interval": "day"}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("report", "parameters"), SAVED)
+@pytest.mark.parametrize(("report", "parameters", "defaults"), SAVED)
 def test_a_view_opened_with_a_saved_reports_parameters_asks_for_just_that(
-    page: Page, service: Service, days_key: str, report: str, parameters: dict[str, Any]
+    page: Page, service: Service, days_key: str, report: str, parameters: dict[str, Any], defaults: dict[str, Any]
 ) -> None:
     page.goto(build_address(service, days_key))
     module = {"lifecycle": "active_users"}.get(report, report)
@@ -113,7 +113,8 @@ def test_a_view_opened_with_a_saved_reports_parameters_asks_for_just_that(
         "request", lambda request: asked.append(read_question(request)) if f"/reports/{report}" in request.url else None
     )
     open_dashboard(page, service, days_key, **{key.replace(".", "_"): value for key, value in state.items() if value})
-    expected = {name: str(value) for name, value in parameters.items() if name != "steps"}
+    said = defaults | parameters
+    expected = {name: str(value) for name, value in said.items() if name != "steps"}
     assert any(expected.items() <= question.items() for question in asked), (expected, asked)
     if report == "funnel":
         assert json.loads(asked[0]["steps"]) == [{"eventName": "a", "filters": []}, parameters["steps"][1]]

@@ -110,7 +110,7 @@ def test_a_split_shows_the_funnel_of_each_value(page: Page, service: Service, da
 
 def test_a_step_can_be_for_some_events_only(page: Page, service: Service, days_key: str) -> None:
     panel = open_funnel(page, service, days_key, funnel_steps=build_steps(*STEPS))
-    page.get_by_role("button", name="+ Filter").nth(1).click()
+    page.get_by_role("group", name="Filters of step 1").get_by_role("button", name="+ Filter").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Property").fill("metadata.category")
     dialog.get_by_label("Value").fill("bikes")
@@ -189,7 +189,7 @@ def test_an_event_that_nobody_sent_is_a_step_of_nobody(page: Page, service: Serv
     expect(panel.locator(".funnel-sum")).to_have_text("– of 0 people went all the way")
 
 
-@pytest.mark.parametrize("steps", ["", "[", "7", '[null, {}, {"eventName": ""}]', '["product_view"]'])
+@pytest.mark.parametrize("steps", ["[", '[null, {}, {"eventName": ""}]', '["product_view"]'])
 def test_an_address_with_nonsense_for_steps_asks_for_steps(
     page: Page, service: Service, days_key: str, steps: str
 ) -> None:

@@ -7,7 +7,7 @@ import { reportPanel, seriesPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
-    key: "lifecycle.interval", label: "Lifecycle by", fallback: "week",
+    key: "lifecycle.interval", label: "Lifecycle by", fallback: "week", standard: "day",
     choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
   },
 };

@@ -4,7 +4,7 @@
  * A view describes its fields once, by the names of the report's parameters:
  * `{interval: {key: "retention.interval", label: "Interval", choices: [["day", "Days"], ...], fallback: "week"}}`. Kinds are
  * "choice" (what has `choices`), "number" (with `min`, `max`), "duration" (seconds), "event", "property", "value" (of
- * `property`) and "text". What `clears` names is taken out of the address when the field changes.
+ * `property`) and "text". `standard` is what a report takes that does not say, where that is not the fallback. What `clears` names is taken out of the address when the field changes.
  */
 
 import { eventNameInput, propertyInput, selectInput, valueInput } from "../controls.js";
@@ -25,7 +25,7 @@ export function readFields(fields) {
 
 /** What `state.set` takes so that the fields show a saved report's parameters. */
 export function toState(fields, parameters) {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name])]));
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name] ?? field.standard)]));
 }
 
 /** The keys of the address that the fields use. */

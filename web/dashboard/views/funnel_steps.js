@@ -52,7 +52,7 @@ function buildStep(steps, index, change) {
     h("span", { class: "funnel-number", "aria-hidden": "true" }, number),
     field,
     h("div", { class: "funnel-buttons" }, buildButtons(steps, index, change)),
-    filterChips({ filters, onChange: (changed) => put({ filters: changed }) }));
+    h("div", { role: "group", "aria-label": `Filters of step ${number}` }, filterChips({ filters, onChange: (changed) => put({ filters: changed }) })));
 }
 
 function buildButtons(steps, index, change) {

@@ -16,10 +16,11 @@ const FIELDS = {
     choices: [["after", "after it"], ["before", "before it"]],
   },
   steps: { key: "paths.steps", label: "Steps", kind: "number", min: 1, max: 10, fallback: 3 },
-  limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 20, fallback: 6 },
+  limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 100, fallback: 6, standard: 10 },
 };
 const OTHERS = "Others";
 const MAX_LABEL = 32;
+const MAX_HEIGHT = 1600;
 
 /** What shows a saved report here. */
 export function toState(parameters) {
@@ -67,7 +68,7 @@ function drawFlows({ nodes, links, sessions: all }, isBefore) {
   const widest = Math.max(...countByStep(nodes));
   return h("div", { class: "table-frame", role: "region", tabindex: 0, "aria-label": "Drawing of the paths" },
     h("div", { class: "flows" }, sankeyChart({
-      links: flows, labels, columns, height: Math.max(260, 52 * widest),
+      links: flows, labels, columns, height: Math.min(MAX_HEIGHT, Math.max(260, 52 * widest)),
       describe: `Flows of ${all} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
     })));
 }

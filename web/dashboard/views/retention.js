@@ -6,10 +6,10 @@ import { reportPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
-    key: "retention.interval", label: "Cohorts by", fallback: "week",
+    key: "retention.interval", label: "Cohorts by", fallback: "week", standard: "day",
     choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
   },
-  intervals: { key: "retention.intervals", label: "Look ahead", kind: "number", min: 1, max: 90, fallback: 8 },
+  intervals: { key: "retention.intervals", label: "Look ahead", kind: "number", min: 1, max: 366, fallback: 8, standard: 12 },
   startEvent: { key: "retention.start", label: "Begins with", kind: "event", empty: "any event" },
   returnEvent: { key: "retention.return", label: "Comes back with", kind: "event", empty: "any event" },
   cohort: {
