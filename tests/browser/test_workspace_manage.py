@@ -10,7 +10,17 @@ from playwright.sync_api import Page, expect
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import SECRET_TOKEN, MakePage
 from tests.browser.dashboard import build_address, open_dashboard, wait_until_shown
-from tests.browser.workspace import PASSWORD, Team, enter, find_row, found_team, list_menu, log_in, read_secret, register
+from tests.browser.workspace import (
+    PASSWORD,
+    Team,
+    enter,
+    find_row,
+    found_team,
+    list_menu,
+    log_in,
+    read_secret,
+    register,
+)
 from tests.service import Service
 
 LOOK = ["Overview", "Explore", "Live", "Funnel", "Retention", "Paths", "Sessions", "Active people", "People",

@@ -7,6 +7,14 @@ import { buildBreakdown } from "./explore_breakdown.js";
 import { buildSeries } from "./explore_series.js";
 import { KEYS, listEvents, MEASURES, NUMERIC, readBy, readMeasure } from "./explore_state.js";
 
+/** What shows a saved report here. */
+export function toState({ eventName, measure, property, by, interval }) {
+  return {
+    view: "explore", interval: interval ?? null, "explore.events": eventName ? [eventName] : null,
+    "explore.measure": measure ?? null, "explore.property": property ?? null, "explore.by": by ? [by].flat() : null,
+  };
+}
+
 /** @param {HTMLElement} container */
 export function show(container) {
   const form = h("section", { class: "panel explore-form", "aria-label": "What to explore" });

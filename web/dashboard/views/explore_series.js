@@ -4,6 +4,7 @@ import { askReport } from "../api.js";
 import { lineChart } from "../charts.js";
 import { formatBucket, formatNumber } from "../dom.js";
 import { fetchMarks } from "../marks.js";
+import { buildNoteButton } from "../note_dialog.js";
 import { panel } from "../panel.js";
 import { buildValueFilter, currentInterval, currentZone, describeRange, readFilters } from "../range.js";
 import { joinFilters, KEYS, listEvents, readBy, readMeasure } from "./explore_state.js";
@@ -17,6 +18,7 @@ export function buildSeries() {
   const source = () => ({ report: NAME, parameters: { interval: currentInterval(), filters: joinFilters() } });
   return panel({
     title: "Over time",
+    actions: [buildNoteButton()],
     watch: KEYS,
     load: fetchLines,
     isEmpty: ({ lines }) => lines.length === 0,

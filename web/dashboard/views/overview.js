@@ -13,6 +13,11 @@ import { DEVICES, EVENTS, PAGES, PLACES, SOURCES } from "./overview_lists.js";
 
 const LIMIT = 10;
 
+/** What shows a saved report here. */
+export function toState({ interval }) {
+  return { view: "overview", interval: interval ?? null };
+}
+
 /** @param {HTMLElement} container */
 export function show(container) {
   container.append(h("div", { class: "grid overview" },

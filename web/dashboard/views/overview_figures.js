@@ -5,6 +5,7 @@ import { buildChange } from "../bars.js";
 import { lineChart } from "../charts.js";
 import { formatBucket, formatNumber, formatRatio, formatSeconds, h } from "../dom.js";
 import { fetchMarks } from "../marks.js";
+import { buildNoteButton } from "../note_dialog.js";
 import { panel } from "../panel.js";
 import { currentInterval, currentZone, describeRange, isComparable } from "../range.js";
 import { state } from "../state.js";
@@ -33,6 +34,7 @@ export function buildFigures() {
   return panel({
     title: "At a glance",
     wide: true,
+    actions: [buildNoteButton()],
     redrawOn: [KEY],
     load: fetchFigures,
     render: (data) => h("div", null, buildCards(data), buildSeries(data)),
