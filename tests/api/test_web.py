@@ -95,6 +95,14 @@ def test_the_tracker_is_sent_without_its_comments_and_kept_for_an_hour(client: F
     assert answer.headers["Cache-Control"].startswith("public, max-age=3600")
 
 
+def test_the_tracker_weighs_less_than_three_kilobytes() -> None:
+    tracker = web_files.load_web_file("tracker/t.js")
+    assert tracker.gzip is not None
+    assert tracker.brotli is not None
+    assert len(tracker.gzip) < 3_000
+    assert len(tracker.brotli) < len(tracker.gzip)
+
+
 def test_any_site_may_load_the_tracker_and_send_events_in_production(make_app: MakeApp) -> None:
     client = make_app(env="production").test_client()
     site = {"Origin": "https://shop.example"}

@@ -135,6 +135,6 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def shop(site: Site, service: Service) -> Shop:
+def shop(site: Site, service: Service, browser: Browser) -> Shop:
     """A website with the tracker, of a project of the test's own."""
-    return Shop(site, service, service.create_project()["projectKey"])
+    return Shop(site, service, service.create_project()["projectKey"], browser)

@@ -7,7 +7,6 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import MakePage
 from tests.browser.tracking import Event, Shop, of
-from tests.servers import wait_until
 
 
 def paths_of(shop: Shop, views: list[Event]) -> list[str]:
@@ -51,7 +50,7 @@ def test_a_single_page_application_has_a_view_for_each_address(page: Page, shop:
     page.evaluate("location.hash = 'bottom'")
     page.go_back()
     page.go_back()
-    wait_until(lambda: page.evaluate("location.href").endswith("/b"))
+    shop.wait(lambda: page.evaluate("location.href").endswith("/b"))
     events = shop.wait_for_events(*["page_view"] * 5)
     views = of(events, "page_view")
     assert paths_of(shop, views) == ["/", "/a", "/b", "/b?page=2", "/b"]
@@ -109,12 +108,13 @@ def test_leaving_says_for_how_long_the_page_was_visible(page: Page, shop: Shop) 
 
 
 def test_leaving_a_page_that_lay_open_for_hours_begins_no_new_session(page: Page, shop: Shop) -> None:
-    # Nothing is sent before the end: the server would take the page's clock, that is moved here, for one that is wrong.
     page.clock.install()
-    page.route("**/v1/events/batch", lambda route: route.abort())
-    page.goto(shop.put("/"))
+    page.goto(shop.put("/", tag=shop.build_tag(auto="false")))
+    # Nothing is sent before the end: the service would take the page's clock, that is moved here, for one that is wrong.
+    page.context.set_offline(True)
+    page.evaluate("apptracker.page()")
     page.clock.run_for(2 * 3_600_000)
-    page.unroute("**/v1/events/batch")
+    page.context.set_offline(False)
     show(page, False)
     leave = of(shop.wait_for_events("page_view", "page_leave"), "page_leave")[0]
     assert leave["metadata"]["visibleSeconds"] == 1740

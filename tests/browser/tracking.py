@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+
+from playwright.sync_api import Browser, Error
 
 from tests.browser.site import Site
 from tests.servers import wait_until
@@ -22,6 +25,7 @@ class Shop:
     site: Site
     service: Service
     project_key: str
+    browser: Browser
     secret: str | None = None
 
     def build_tag(self, **attributes: str) -> str:
@@ -41,6 +45,10 @@ class Shop:
         assert answer.status == 200, answer.body
         return [json.loads(line) for line in answer.body.splitlines()]
 
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Return as soon as the condition holds; meanwhile pages call what tests have registered with them."""
+        wait_until(lambda: (self._let_pages_call(), condition())[1], seconds=ARRIVAL_SECONDS)
+
     def wait_for(self, condition: Callable[[list[Event]], bool]) -> list[Event]:
         """The events, as soon as they are so."""
         found: list[Event] = []
@@ -49,7 +57,7 @@ class Shop:
             found[:] = self.list_events()
             return condition(found)
 
-        wait_until(look, seconds=ARRIVAL_SECONDS)
+        self.wait(look)
         return found
 
     def wait_for_events(self, *names: str) -> list[Event]:
@@ -62,6 +70,12 @@ class Shop:
     def count_duplicates(self) -> float:
         """How many events came again, of all projects, since the service started."""
         return self.service.fetch_metric('apptracker_ingest_events_total{verdict="duplicate"}')
+
+    def _let_pages_call(self) -> None:
+        pages = [page for context in self.browser.contexts for page in context.pages]
+        with suppress(Error):  # a tab that is being closed
+            for page in pages[:1]:
+                page.wait_for_timeout(20)
 
 
 def of(events: list[Event], name: str) -> list[Event]:

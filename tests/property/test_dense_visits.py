@@ -19,6 +19,7 @@ from tests.streams import ADDRESSES, ANCHORS, BOT, BROWSERS, REFERRERS, URLS, Ro
 
 SEEDS = range(300 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 5)
 QUESTIONS = 24
+NAMES = ["page_view", "page_view", "screen_view", "page_leave", "$pageleave", "a", "a", "b"]
 MINUTES = [0, 1, 2, 10, 29, 30, 31, 60, 61]
 DAYS = [0, 0, 0, 1, -1, 2, -2, 6, 7, 8, -7, 14, 28, 29, 30, 31, -30, -29, 36]
 
@@ -27,7 +28,7 @@ def make_event(random: Random, anchor: datetime) -> Row:
     moment = anchor + timedelta(days=random.choice(DAYS), minutes=random.choice(MINUTES) * random.choice([1, 1, -1]))
     event: Row = {
         "eventId": f"e{random.randrange(900)}",
-        "eventName": random.choice(["page_view", "page_view", "screen_view", "page_leave", "$pageleave", "a", "a", "b"]),
+        "eventName": random.choice(NAMES),
         "timestamp": (moment + timedelta(milliseconds=random.choice([0, 0, 0, 1, -1]))).isoformat(),
         "metadata": {"amount": random.choice([1, 2, 3.5, 40, "5", None]), "plan": random.choice(["pro", "free", 1])},
     }
