@@ -2,6 +2,7 @@
 
 properties.py   what a filter or breakdown may name, and the SQL that reads it
 manifest.py     which segments are in force, written atomically
+notes.py        what was found out about a segment, beside it
 derived.py      columns from what an event was enriched with, and from its url
 paths.py        which metadata paths a set of events has, and which deserve a column
 writer.py       writes one segment: sort, columns for frequent metadata paths, persons

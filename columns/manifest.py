@@ -21,6 +21,8 @@ LAYOUT_VERSION = 2
 """Raised when segments are written differently; a copy of another layout is rebuilt."""
 GRACE_SECONDS = 600.0
 MANIFEST_NAME = "manifest.json"
+NOTES_SUFFIX = ".notes"
+"""Of the file beside a segment with what was found out about it (`columns.notes`)."""
 PARQUET_END = b"PAR1"
 """The last bytes of every complete Parquet file."""
 
@@ -121,9 +123,11 @@ def end_grace(directory: Path, manifest: Manifest) -> None:
 
     Done before the manifest is in force, so that a crash leaves nothing that stays for long.
     """
+    named = manifest.files
     for path in directory.glob("*.parquet*"):
-        if path.name not in manifest.files:
-            os.utime(path, (0, 0))
+        if path.name.removesuffix(NOTES_SUFFIX) not in named:
+            with suppress(FileNotFoundError):  # notes are written without the lock
+                os.utime(path, (0, 0))
 
 
 def build_file_name(kind: str, sequence: int) -> str:
@@ -174,9 +178,13 @@ def sync_folder(directory: Path) -> None:
 
 def delete_unused_files(directory: Path, manifest: Manifest, *, grace_seconds: float = GRACE_SECONDS) -> None:
     """Delete the files that the manifest does not name, nor did in the grace period; those of a crashed sealer too."""
+    named = manifest.files
     for path in (*directory.glob("*.parquet*"), *directory.glob(f".{MANIFEST_NAME}.*")):
-        if path.name not in manifest.files and time.time() - path.stat().st_mtime >= grace_seconds:
-            path.unlink(missing_ok=True)
+        if path.name.removesuffix(NOTES_SUFFIX) in named:
+            continue
+        with suppress(FileNotFoundError):  # notes are written without the lock
+            if time.time() - path.stat().st_mtime >= grace_seconds:
+                path.unlink()
 
 
 def delete_copy(directory: Path) -> None:

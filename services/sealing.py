@@ -15,7 +15,7 @@ from pathlib import Path
 from columns.copy import ColumnarCopy
 from config import Config
 from db import open_store
-from services import clock
+from services import catalogue_parts, clock
 from services.logs import configure_for
 from stores.base import Store
 
@@ -64,12 +64,14 @@ def open_copy(config: Config, store: Store) -> ColumnarCopy:
 
 
 def main(arguments: list[str]) -> None:
-    """Seal one project."""
+    """Seal one project, and look through what was sealed, so that nobody waits for it who asks what there is."""
     project_key, epoch = arguments
     os.nice(NICENESS)
     config = Config.load_or_exit()
     configure_for(config)
-    open_copy(config, open_store(config)).seal(project_key, epoch=int(epoch), wait=False)
+    copy = open_copy(config, open_store(config))
+    copy.seal(project_key, epoch=int(epoch), wait=False)
+    catalogue_parts.prepare(copy, project_key, epoch=int(epoch))
 
 
 if __name__ == "__main__":

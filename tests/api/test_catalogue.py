@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from services import catalogue
+from columns.notes import save_notes
+from services import catalogue, catalogue_parts
 from services.cache import NoCache
 
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -98,6 +100,60 @@ def test_it_is_the_same_however_the_events_are_kept(
             change(project_key, force=True)
         monkeypatch.setitem(app.extensions, "apptracker", replace(app.extensions["apptracker"], cache=NoCache()))
         assert {part: ask(client, project_key, part)["properties"] for part in expected} == expected
+
+
+def forget_parts() -> None:
+    """As in a process that was just started."""
+    catalogue_parts._remembered.clear()
+
+
+def find_notes(app: Flask, project_key: str) -> list[Path]:
+    return list((app.extensions["apptracker"].copy.directory / project_key).glob("*.notes"))
+
+
+def test_what_was_found_in_a_segment_is_not_sought_again(
+    app: Flask, client: FlaskClient, project_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = app.extensions["apptracker"].copy
+    copy.seal(project_key, force=True)
+    catalogue_parts.prepare(copy, project_key, epoch=0)
+    assert len(find_notes(app, project_key)) == 1
+    forget_parts()
+    monkeypatch.setattr(catalogue_parts, "find_part", None)
+    answer = ask(client, project_key)
+    assert [(each["eventName"], each["count"]) for each in answer["events"]] == [("view", 3), ("buy", 1)]
+    assert by_name(answer)["metadata.plan"]["types"] == types(text=3, number=1)
+
+
+@pytest.mark.parametrize("notes", [b"", b"{", b'{"version":0,"events":[],"properties":[],"is_complete":true}'])
+def test_notes_that_cannot_be_read_are_made_again(
+    app: Flask, client: FlaskClient, project_key: str, notes: bytes
+) -> None:
+    app.extensions["apptracker"].copy.seal(project_key, force=True)
+    expected = ask(client, project_key)["properties"]
+    (path,) = find_notes(app, project_key)
+    kept = path.read_bytes()
+    path.write_bytes(notes)
+    forget_parts()
+    app.extensions["apptracker"].cache.forget_here(f"{project_key}:")
+    assert ask(client, project_key)["properties"] == expected
+    assert len(path.read_bytes()) == len(kept)
+
+
+def test_notes_go_with_their_segment(app: Flask, client: FlaskClient, project_key: str) -> None:
+    app.extensions["apptracker"].copy.seal(project_key, force=True)
+    ask(client, project_key)
+    old = find_notes(app, project_key)
+    assert client.delete(f"/v1/users/u2/data?projectKey={project_key}").status_code == 200
+    assert "metadata." not in by_name(ask(client, project_key))
+    assert not {path.name for path in old} & {path.name for path in find_notes(app, project_key)}
+
+
+def test_notes_on_a_segment_that_is_not_in_force_are_not_kept(app: Flask, project_key: str) -> None:
+    copy = app.extensions["apptracker"].copy
+    copy.seal(project_key, force=True)
+    save_notes(copy.directory / project_key, "segment-00000099-00000000.parquet", b"{}")
+    assert find_notes(app, project_key) == []
 
 
 def test_every_property_that_is_listed_can_be_asked_about(client: FlaskClient, project_key: str) -> None:
