@@ -258,3 +258,12 @@ def test_a_journey_shows_where_a_session_begins(page: Page, service: Service, da
     first_of_session = page.locator(".journey-session .journey-name")
     # the newest event that is shown of each: of the 13th, of the 7th, and the purchase of the 6th
     expect(first_of_session).to_have_text(["page_view", "page_view", "purchase"])
+
+
+def test_another_project_is_shown_without_the_person_of_this_one(page: Page, service: Service, days_key: str) -> None:
+    other = service.create_project(name="Another")["projectKey"]
+    service.post_events(other, days.EVENTS[:1])
+    open_dashboard(page, service, days_key, view="users", users_id="ann", last="all")
+    page.get_by_label("Project", exact=True).select_option(other)
+    expect(find_panel(page, "People").get_by_role("status")).to_have_text("1–1 of 1 person")
+    assert "users.id" not in read_query(page)

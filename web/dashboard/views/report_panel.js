@@ -48,12 +48,12 @@ export function personLink(userId) {
 }
 
 /** "1–50 of 1,234" with buttons to go on and back; they set `key` of the address. */
-export function buildPager({ key, offset, limit, shown, total, what }) {
+export function buildPager({ key, offset, limit, shown, total, one, many }) {
   const go = (to) => state.set({ [key]: to > 0 ? String(to) : null });
-  const text = shown ? `${formatNumber(offset + 1)}–${formatNumber(offset + shown)} of ${formatNumber(total)} ${what}` : `No ${what} here`;
+  const text = shown ? `${formatNumber(offset + 1)}–${formatNumber(offset + shown)} of ${formatNumber(total)} ${total === 1 ? one : many}` : `No ${many} here`;
   return h(
     "nav",
-    { class: "pager", "aria-label": `Pages of ${what}` },
+    { class: "pager", "aria-label": `Pages of ${many}` },
     h("span", { role: "status" }, text),
     button("Previous", offset > 0, () => go(Math.max(0, offset - limit))),
     button("Next", offset + shown < total, () => go(offset + limit)),

@@ -85,7 +85,7 @@ function buildList() {
 }
 
 function buildPages({ sessions, items }) {
-  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: items.length, total: sessions, what: "sessions" });
+  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: items.length, total: sessions, one: "session", many: "sessions" });
 }
 
 function buildRows({ items, tz }) {

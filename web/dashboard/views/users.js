@@ -53,7 +53,7 @@ function showList(container) {
 }
 
 function buildPages({ total, users }) {
-  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: users.length, total, what: "people" });
+  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: users.length, total, one: "person", many: "people" });
 }
 
 function buildRows({ users, tz }) {
