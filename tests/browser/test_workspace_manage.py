@@ -229,6 +229,29 @@ def test_the_operator_makes_and_locks_out_users(page: Page, production: Service)
     assert production.call("GET", "/api/auth/me", secret=token).status == 401
 
 
+def test_a_page_that_stays_open_renews_its_login_and_a_closed_one_does_not(
+    page: Page, make_page: MakePage, production: Service, team: Team
+) -> None:
+    page.clock.install()
+    enter(page, production, team.tokens["viewer"], team.project_key, view="members")
+    first = read_token(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/auth/refresh" in request.url else None)
+    page.clock.fast_forward("14:00")
+    page.clock.fast_forward("02:00")
+    page.wait_for_function("first => JSON.parse(localStorage.getItem('apptracker.user')).token !== first", arg=first)
+    assert len(asked) == 1
+    assert production.call("GET", "/api/auth/me", secret=read_token(page)).status == 200
+    closed = make_page()
+    expired = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwIn0.c2ln"
+    enter(closed, production, expired, team.project_key)
+    expect(closed.get_by_role("heading", level=1)).to_have_text("Log in")
+
+
+def read_token(page: Page) -> str:
+    return str(page.evaluate("JSON.parse(localStorage.getItem('apptracker.user')).token"))
+
+
 def test_a_password_is_changed_and_one_leaves_everywhere(page: Page, production: Service) -> None:
     name = f"careful-{uuid4().hex[:6]}"
     register(production, name, secret=SECRET_TOKEN)

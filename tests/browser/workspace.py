@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -75,7 +74,8 @@ def log_in(service: Service, username: str, password: str = PASSWORD) -> str:
 def enter(page: Page, service: Service, token: str, project_key: str | None = None, **state: object) -> None:
     """Show the dashboard to the user with this token."""
     page.goto(f"{service.url}/web/dashboard/icon.svg")
-    page.evaluate("text => localStorage.setItem('apptracker.user', text)", json.dumps({"token": token}))
+    keep = "token => localStorage.setItem('apptracker.user', JSON.stringify({ token, keptAt: Date.now() }))"
+    page.evaluate(keep, token)
     open_dashboard(page, service, project_key, **state)
 
 

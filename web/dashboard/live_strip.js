@@ -29,5 +29,5 @@ function draw(strip) {
   replace(strip, h("span", { class: "live-dot", "aria-hidden": "true" }),
     h("span", { class: "live-count" }, isOpen ? formatNumber(figures.currentVisitors) : STATES[live.state] ?? "Connecting"),
     isOpen ? h("span", { class: "live-word" }, figures.currentVisitors === 1 ? "visitor now" : "visitors now") : null,
-    readings.length > 1 ? sparkline(visitors) : null);
+    visitors.some((count) => count > 0) && visitors.length > 1 ? sparkline(visitors) : null);
 }

@@ -5,7 +5,7 @@ import { state } from "./state.js";
 
 const USER_KEY = "apptracker.user";
 const SECRET_KEY = "apptracker.secret";
-const REFRESH_MS = 10 * 60_000;
+const CHECK_MS = 20_000;
 const EDITORS = ["owner", "admin", "analyst"];
 const ADMINS = ["owner", "admin"];
 
@@ -85,6 +85,7 @@ async function start() {
     throw error;
   }
   session.mode = findMode();
+  refresh();
   chooseProject();
   session.isAdminKey = session.mode === "key" && (await findIsAdminKey());
   return true;
@@ -134,7 +135,7 @@ async function logIn({ username, password, secret, token }) {
 
 /** Go on with another access token of the same user. */
 function keepToken(token) {
-  localStorage.setItem(USER_KEY, JSON.stringify({ token }));
+  localStorage.setItem(USER_KEY, JSON.stringify({ token, keptAt: Date.now() }));
 }
 
 function forget() {
@@ -172,13 +173,25 @@ function tell() {
   for (const fn of [...listeners]) fn();
 }
 
+/** Exchange the token for a new one once half of its time is over, whichever tab of the browser comes first. */
 async function refresh() {
-  if (session.mode !== "user" || document.hidden) return;
+  const stored = session.mode === "user" ? readStored(localStorage, USER_KEY) : null;
+  if (!stored || Date.now() < (stored.keptAt ?? 0) + readLifetimeMs(stored.token) / 2) return;
   try {
-    keepToken((await ask("POST", "/api/auth/refresh")).access_token);
+    const { access_token: token } = await ask("POST", "/api/auth/refresh");
+    if (readStored(localStorage, USER_KEY)?.token === stored.token) keepToken(token);
   } catch {
     // a token that could not be renewed is still good, or the next request ends the session
   }
 }
 
-setInterval(refresh, REFRESH_MS);
+function readLifetimeMs(token) {
+  try {
+    const { iat, exp } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    return (exp - iat) * 1000;
+  } catch {
+    return 0;
+  }
+}
+
+setInterval(refresh, CHECK_MS);

@@ -54,7 +54,7 @@ function drawFigures({ figures }) {
     h("dt", null, label),
     h("dd", { class: "live-value" }, live.figures ? formatNumber(live.figures[key]) : "–"),
     h("dd", { class: "hint" }, meaning),
-    live.readings.length > 1 && key !== "totalEvents"
+    live.readings.length > 1 && key !== "totalEvents" && live.readings.some((reading) => reading[key] > 0)
       ? h("dd", { class: "live-line" }, sparkline(live.readings.map((reading) => reading[key]), { width: 160, height: 32 }))
       : null)));
 }
