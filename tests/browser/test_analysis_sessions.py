@@ -54,7 +54,7 @@ def test_the_figures_of_sessions_are_those_counted_by_hand(page: Page, service: 
 
 def test_sessions_are_drawn_on_the_day_they_began(page: Page, service: Service, days_key: str) -> None:
     open_dashboard(page, service, days_key, view="sessions", **RANGE)
-    panel = find_panel(page, "Sessions over time")
+    panel = find_panel(page, "Sessions at a glance")
     drawn = read_lines(panel)
     assert [len(values) for values in drawn.values()] == [14, 14]
     assert {day: count for day, count in enumerate(drawn["Sessions"], start=6) if count} == {6: 3, 7: 2, 13: 2}

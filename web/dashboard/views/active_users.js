@@ -89,12 +89,15 @@ function buildStickiness() {
 
 function buildRegularity() {
   return reportPanel({
-    title: "Days on which people came", report: "stickiness", parameters: () => ({ compare: null }),
+    title: "Days on which people came", report: "stickiness", csv: null, parameters: () => ({}),
     isEmpty: ({ histogram }) => !histogram.length,
-    render: ({ histogram }) =>
+    render: ({ histogram, previous }) =>
       barChart({
-        labels: histogram.map(({ days }) => String(days)),
-        series: [{ label: "People", values: histogram.map(({ users }) => users) }],
+        labels: longest(histogram, previous?.histogram ?? []).map(({ days }) => String(days)),
+        series: [
+          { label: "People", values: histogram.map(({ users }) => users) },
+          ...(previous ? [{ label: "Before", values: previous.histogram.map(({ users }) => users) }] : []),
+        ],
         describe: `People by the number of days on which they came, from 1 to ${histogram.length}.`,
       }),
     table: ({ histogram }) => ({
@@ -105,6 +108,10 @@ function buildRegularity() {
       rows: histogram,
     }),
   });
+}
+
+function longest(one, other) {
+  return one.length < other.length ? other : one;
 }
 
 const STAGES = [["new", "New"], ["returning", "Returning"], ["resurrecting", "Back again"], ["dormant", "Gone"]];

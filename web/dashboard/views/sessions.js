@@ -1,8 +1,7 @@
 /** Sessions: how many, how long and how deep, over time and one by one. */
-import { askReport } from "../api.js";
 import { lineChart } from "../charts.js";
 import { formatBucket, formatNumber, formatRatio, formatSeconds, formatTime, h, replace } from "../dom.js";
-import { buildTable, panel } from "../panel.js";
+import { buildTable } from "../panel.js";
 import { currentInterval } from "../range.js";
 import { isPartial } from "./overview_figures.js";
 import { buildPager, followRange, MAX_ROWS, personLink, readOffset, reportPanel, seriesPanel } from "./report_panel.js";
@@ -25,28 +24,17 @@ export function toState(parameters) {
 
 /** Fill the container; the answer ends it. */
 export function show(container) {
-  replace(container, h("div", { class: "grid" }, buildFigures(), buildSeries(), buildList()));
+  replace(container, h("div", { class: "grid" }, buildGlance(), buildList()));
   return followRange(OFFSET);
 }
 
-function buildFigures() {
-  return panel({
-    title: "Sessions at a glance", wide: true, load: (signal) => askReport("sessions", { limit: 0 }, { signal }),
-    render: (answer) => h("dl", { class: "figures" }, FIGURES.map((figure) => buildFigure(figure, answer))),
-  });
-}
-
-function buildFigure([key, label, format], answer) {
-  const before = answer.previous ? h("dd", { class: "hint" }, `before: ${format(answer.previous[key])}`) : null;
-  return h("div", { class: "figure", dataset: { figure: key } }, h("dt", null, label), h("dd", { class: "figure-value" }, format(answer[key])), before);
-}
-
-function buildSeries() {
+function buildGlance() {
   return seriesPanel({
-    title: "Sessions over time", report: "sessions", wide: true,
+    title: "Sessions at a glance", report: "sessions", wide: true, csv: null,
     parameters: () => ({ limit: 0, interval: currentInterval() }),
-    csv: null,
-    render: (answer) => drawSeries(answer, currentInterval()),
+    render: (answer) => h("div", { class: "stack" },
+      h("dl", { class: "figures" }, FIGURES.map((figure) => buildFigure(figure, answer))),
+      drawSeries(answer, currentInterval())),
     table: ({ series, tz }) => ({
       columns: [
         { key: "bucket", label: "From", format: (bucket) => formatBucket(bucket, tz, currentInterval()) },
@@ -57,6 +45,11 @@ function buildSeries() {
       rows: series,
     }),
   });
+}
+
+function buildFigure([key, label, format], answer) {
+  const before = answer.previous ? h("dd", { class: "hint" }, `before: ${format(answer.previous[key])}`) : null;
+  return h("div", { class: "figure", dataset: { figure: key } }, h("dt", null, label), h("dd", { class: "figure-value" }, format(answer[key])), before);
 }
 
 function drawSeries({ series, previous, tz, sessions, marks }, interval) {
