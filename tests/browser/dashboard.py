@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -73,8 +74,10 @@ def read_lines(panel: Locator) -> dict[str, list[float | None]]:
 
 
 def format_number(value: float) -> str:
-    """As the page writes numbers: 1,234 and 3.08."""
-    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{round(value, 2):,g}"
+    """As the page writes numbers: 1,234 and 3.08; a half is rounded up."""
+    places = Decimal(1) if abs(value) >= 1000 else Decimal("0.01")
+    rounded = Decimal(repr(value)).quantize(places, ROUND_HALF_UP)
+    return f"{rounded:,f}".rstrip("0").rstrip(".") if places < 1 else f"{rounded:,f}"
 
 
 def format_ratio(ratio: float | None) -> str:
