@@ -47,7 +47,7 @@ def format_cell(cell: Any) -> str:
 
 def build_cell_sql(column: str) -> str:
     """SQL of a cell with the text of a column, quoted; null is an empty one."""
-    # a list to look the first character up in: a regular expression takes several times as long
-    characters = ", ".join(f"chr({ord(character)})" for character in FORMULA_BEGINNINGS)
-    guard = f"CASE WHEN {column}[1] IN ({characters}) THEN '{GUARD * 2}' ELSE '' END"
-    return f"""coalesce('"' || {guard} || replace({column}, '"', '""') || '"', '')"""
+    # the number of the first character is found out in a fifth of the time that cutting it off takes
+    beginnings = ", ".join(str(ord(character)) for character in FORMULA_BEGINNINGS)
+    opening = f"""CASE WHEN unicode({column}) IN ({beginnings}) THEN '"{GUARD * 2}' ELSE '"' END"""
+    return f"""coalesce({opening} || replace({column}, '"', '""') || '"', '')"""
