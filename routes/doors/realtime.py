@@ -109,9 +109,10 @@ def list_proposed() -> list[str]:
 
 
 def is_upgrade() -> bool:
-    """Whether the request asks for a WebSocket."""
+    """Whether the request asks for a WebSocket, which only a GET of HTTP/1.1 can (RFC 6455, 4.1)."""
     asked = {each.lower() for each in _split(request.headers.get("Connection", ""))}
-    return UPGRADE in request.environ and "upgrade" in asked
+    is_able = request.method == "GET" and request.environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+    return is_able and UPGRADE in request.environ and "upgrade" in asked
 
 
 def refuse_without_upgrade() -> Response:

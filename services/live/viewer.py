@@ -26,8 +26,9 @@ half of it in the kernel."""
 PATIENCE_SECONDS: Final = 20.0
 UNANSWERED_MS: Final = 30_000
 """A machine that is gone without a word counts as gone after so long."""
-MAX_RECEIVED_BYTES: Final = 1_048_576
-"""A viewer has nothing to say; what it says all the same is read and forgotten, up to here."""
+MAX_RECEIVED_BYTES: Final = 65_536
+"""Between two signs of life. A viewer has nothing to say; what it says all the same is read and forgotten, up to here.
+Each of its pings has to be answered: ten viewers that sent a megabyte of them held up all others for 17 s."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Viewer(asyncio.Protocol):
 
     def check_life(self, now: float) -> None:
         """Send a sign of life; drop a viewer that has read nothing for too long."""
+        self._received_bytes = 0
         if self._transport is None or self._transport.is_closing():
             return
         if self._behind_since is None:
@@ -130,15 +132,20 @@ class Viewer(asyncio.Protocol):
     def _answer(self, websocket: Connection, data: bytes) -> None:
         """Do what the protocol asks for: answer pings and the end of the conversation."""
         assert self._transport is not None
+        answers: list[bytes] = []
+        is_over = False
         try:
             websocket.receive_data(data)
             for event in websocket.events():
                 if isinstance(event, Ping | CloseConnection) and websocket.state is not ConnectionState.CLOSED:
-                    self._transport.write(websocket.send(event.response()))
-                if isinstance(event, CloseConnection):
-                    self._transport.close()
+                    answers.append(websocket.send(event.response()))
+                is_over = is_over or isinstance(event, CloseConnection)
         except ProtocolError:
             self._transport.abort()
+            return
+        self._transport.write(b"".join(answers))
+        if is_over:
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_lost(self)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from routes.handover import SOCKET
 from services.live import hub, viewer
 from tests.cast import SECRET_TOKEN, Installation
 from tests.handing_over import hand_over, watch_socket
@@ -133,6 +134,17 @@ def test_a_plain_request_is_told_what_is_spoken_there(development: Installation)
     assert answer.headers["Upgrade"] == "websocket"
 
 
+@pytest.mark.parametrize(("method", "version"), [("HEAD", "HTTP/1.1"), ("GET", "HTTP/1.0")])
+def test_what_cannot_ask_for_a_websocket_is_answered_as_a_plain_request(
+    development: Installation, method: str, version: str
+) -> None:
+    served, kept = socket.socketpair()
+    with served, kept:
+        environ = {SOCKET: served, "SERVER_PROTOCOL": version}
+        answer = development.app.test_client().open(PATH, method=method, headers=UPGRADE, environ_overrides=environ)
+    assert answer.status_code == 426
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -182,6 +194,18 @@ def test_who_says_too_much_is_cut_off(development: Installation, monkeypatch: py
         watcher.wait(is_greeted)
         watcher.say("x" * 2_000)
         assert watcher.wait_for_end() is None
+
+
+def test_who_says_little_at_a_time_is_not(development: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer, "MAX_RECEIVED_BYTES", 1_000)
+    monkeypatch.setattr(hub, "ALIVE_SECONDS", SOON_SECONDS)
+    with watch_socket(development.app, PATH) as watcher:
+        watcher.wait(is_greeted)
+        for _ in range(4):
+            before = watcher.signs_of_life
+            watcher.say("x" * 500)
+            watcher.wait(lambda each, before=before: each.signs_of_life > before + 1)
+        assert not watcher.is_closed
 
 
 def test_what_is_no_websocket_frame_ends_it(development: Installation) -> None:
