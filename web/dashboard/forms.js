@@ -77,8 +77,9 @@ export function showSecret({ title, label, secret, note, onClose }) {
 
 /** A table of things with buttons; on a phone each row is a card. */
 export function cardTable(table, caption) {
-  const frame = buildTable(table, caption);
+  const frame = buildTable(table, `${caption}, one a row`);
   frame.classList.add("cards");
+  for (const heading of frame.querySelectorAll("th:empty")) heading.append(h("span", { class: "visually-hidden" }, "Actions"));
   return frame;
 }
 
