@@ -135,5 +135,8 @@ def test_the_page_stays_light(page: Page, service: Service, demo_key: str) -> No
     script = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
         .filter(({ name }) => /\\/(web\\/|dashboard\\?)/.test(name)).map(({ transferSize }) => transferSize)"""
     sizes = page.evaluate(script)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+    preloaded = page.locator("link[rel=modulepreload]").evaluate_all("links => links.map(({ href }) => href)")
+    assert set(preloaded) <= set(loaded)
     assert len(sizes) > 20
     assert 0 < sum(sizes) < MOST_BYTES

@@ -15,7 +15,13 @@ let running = 0;
 export class ApiError extends Error {
   constructor(status, { error, code, fields, requestId } = {}, retryAfter = null) {
     super(error ?? "The service did not answer. Is it running, and are you online?");
-    Object.assign(this, { status, code: code ?? "unreachable", fields: fields ?? [], requestId: requestId ?? null, retryAfter });
+    Object.assign(this, {
+      status,
+      code: code ?? "unreachable",
+      fields: fields ?? [],
+      requestId: requestId ?? null,
+      retryAfter,
+    });
   }
 }
 
@@ -48,7 +54,12 @@ async function send(method, path, { query, body, signal, headers }) {
     return await fetch(path + encodeQuery(query), {
       method,
       signal,
-      headers: { Accept: "application/json", ...session.headers(), ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
+      headers: {
+        Accept: "application/json",
+        ...session.headers(),
+        ...(body ? { "Content-Type": "application/json" } : {}),
+        ...headers,
+      },
       body: body ? JSON.stringify(body) : undefined,
       cache: "no-store",
       credentials: "same-origin",
@@ -78,7 +89,9 @@ function wait(ms, signal) {
 /** `?a=b`, lists and objects as JSON text, without what is null; "" for nothing. */
 export function encodeQuery(query) {
   const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== null && value !== undefined);
-  const text = new URLSearchParams(pairs.map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : value]));
+  const text = new URLSearchParams(
+    pairs.map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : value]),
+  );
   return pairs.length ? `?${text}` : "";
 }
 
@@ -109,7 +122,10 @@ async function inTurn(fn, signal) {
 function fetchReport(name, parameters, signal) {
   const all = joinParameters(parameters);
   const path = `/v1/reports/${name}`;
-  const isPost = name === "funnel" || Object.values(all).some((value) => typeof value === "object") || encodeQuery(all).length > MAX_ADDRESS;
+  const isPost =
+    name === "funnel" ||
+    Object.values(all).some((value) => typeof value === "object") ||
+    encodeQuery(all).length > MAX_ADDRESS;
   const options = isPost ? { body: all } : { query: all };
   return fetchAnswer(isPost ? "POST" : "GET", path, { ...options, signal, isQuestion: true });
 }
@@ -117,8 +133,11 @@ function fetchReport(name, parameters, signal) {
 /** `parameters` over the page's own, without nulls; a range of its own takes the place of the page's as a whole. */
 export function joinParameters(parameters) {
   const common = readCommonParameters();
-  if (["from", "to", "last"].some((name) => name in parameters)) ["from", "to", "last"].forEach((name) => delete common[name]);
-  return Object.fromEntries(Object.entries({ ...common, ...parameters }).filter(([, value]) => value !== null && value !== undefined));
+  if (["from", "to", "last"].some((name) => name in parameters))
+    ["from", "to", "last"].forEach((name) => delete common[name]);
+  return Object.fromEntries(
+    Object.entries({ ...common, ...parameters }).filter(([, value]) => value !== null && value !== undefined),
+  );
 }
 
 /** Have the browser save the report as CSV. */
@@ -188,7 +207,7 @@ async function* readMessages(body) {
 function parseMessage(text) {
   const found = { event: "message", id: null, lines: [] };
   for (const line of text.split(/\r?\n/)) {
-    const [, name, value] = /^([^:]*): ?(.*)$/.exec(line) ?? [];
+    const [, name, value] = /^([^:]*): ?(.*)$/s.exec(line) ?? [];
     if (name === "event") found.event = value;
     if (name === "id") found.id = value;
     if (name === "data") found.lines.push(value);

@@ -9,15 +9,24 @@ import { formatNumber, formatRatio, h } from "./dom.js";
  */
 export function barList({ rows, format = formatNumber, label, hasChanges = false }) {
   const most = Math.max(...rows.map(({ value }) => value ?? 0), 1e-9);
-  return h("ol", { class: hasChanges ? "bars has-changes" : "bars", "aria-label": label }, rows.map((row) => h("li", null, buildRow(row, most, format, hasChanges))));
+  return h(
+    "ol",
+    { class: hasChanges ? "bars has-changes" : "bars", "aria-label": label },
+    rows.map((row) => h("li", null, buildRow(row, most, format, hasChanges))),
+  );
 }
 
 function buildRow({ label, value, previous, onClick, hint }, most, format, hasChanges) {
   const bar = h("span", { class: "bar", "aria-hidden": "true" });
   bar.style.width = `${(100 * Math.max(value ?? 0, 0)) / most}%`;
-  const content = [h("span", { class: "bar-label" }, bar, h("span", { class: "bar-text", title: label }, label)),
-    h("span", { class: "bar-value" }, format(value)), hasChanges ? buildChange(value, previous) : null];
-  return onClick ? h("button", { type: "button", class: "bar-row", title: hint, onClick }, content) : h("div", { class: "bar-row" }, content);
+  const content = [
+    h("span", { class: "bar-label" }, bar, h("span", { class: "bar-text", title: label }, label)),
+    h("span", { class: "bar-value" }, format(value)),
+    hasChanges ? buildChange(value, previous) : null,
+  ];
+  return onClick
+    ? h("button", { type: "button", class: "bar-row", title: hint, onClick }, content)
+    : h("div", { class: "bar-row" }, content);
 }
 
 /**
@@ -33,7 +42,14 @@ export function buildChange(value, previous, { isLessBetter = false } = {}) {
   const isFlat = Math.abs(ratio) < 0.0005;
   const isGood = ratio > 0 !== isLessBetter;
   const text = `${ratio > 0 ? "↑" : "↓"} ${formatRatio(Math.abs(ratio))}`;
-  return h("span", { class: isFlat ? "change" : `change ${isGood ? "good" : "bad"}` },
+  return h(
+    "span",
+    { class: isFlat ? "change" : `change ${isGood ? "good" : "bad"}` },
     h("span", { "aria-hidden": "true" }, isFlat ? "=" : text),
-    h("span", { class: "visually-hidden" }, isFlat ? "as before" : `${formatRatio(Math.abs(ratio))} ${ratio > 0 ? "more" : "less"} than before`));
+    h(
+      "span",
+      { class: "visually-hidden" },
+      isFlat ? "as before" : `${formatRatio(Math.abs(ratio))} ${ratio > 0 ? "more" : "less"} than before`,
+    ),
+  );
 }

@@ -4,9 +4,35 @@ import { ask } from "./api.js";
 import { session } from "./session.js";
 
 /** Found out by the service about every event. */
-export const PROPERTIES = ["page", "url", "referrerHost", "channel", "utmSource", "utmMedium", "utmCampaign", "utmTerm",
-  "utmContent", "country", "region", "city", "deviceType", "browser", "browserVersion", "os", "osVersion", "screen",
-  "hostname", "userId", "anonymousId", "sessionId", "eventName", "referrer", "userAgent", "ip", "botName"];
+export const PROPERTIES = [
+  "page",
+  "url",
+  "referrerHost",
+  "channel",
+  "utmSource",
+  "utmMedium",
+  "utmCampaign",
+  "utmTerm",
+  "utmContent",
+  "country",
+  "region",
+  "city",
+  "deviceType",
+  "browser",
+  "browserVersion",
+  "os",
+  "osVersion",
+  "screen",
+  "hostname",
+  "userId",
+  "anonymousId",
+  "sessionId",
+  "eventName",
+  "referrer",
+  "userAgent",
+  "ip",
+  "botName",
+];
 const known = new Map();
 
 /** `{events: [{eventName, count}], properties: [{property, types}]}` of the project; asked again after a minute. */

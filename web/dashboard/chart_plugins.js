@@ -33,7 +33,9 @@ export function drawAnnotations(annotations, colours) {
 function placeMarks(annotations, axis, { left, right }) {
   const texts = new Map();
   for (const { index, text } of annotations) texts.set(index, [...(texts.get(index) ?? []), text]);
-  const marks = [...texts].sort(([a], [b]) => a - b).map(([index, found]) => ({ x: axis.getPixelForValue(index), text: found.join(", ") }));
+  const marks = [...texts]
+    .sort(([a], [b]) => a - b)
+    .map(([index, found]) => ({ x: axis.getPixelForValue(index), text: found.join(", ") }));
   const last = marks.length - 1;
   const gaps = marks.map(({ x }, place) => (marks[place + 1]?.x ?? right) - x);
   const beforeLast = marks.length > 1 ? gaps[last - 1] / 2 : marks.length && marks[0].x - left;

@@ -1,14 +1,12 @@
 /** Charts: a canvas inside an element that says in words what it shows. They follow the theme and free themselves. */
 
+import { buildChart, buildOptions, buildTooltip, loadSankey, PALETTE_SIZE } from "./chart_frame.js";
 import { drawAnnotations, drawCrosshair, LEGEND_GAP } from "./chart_plugins.js";
-import { dispose, formatNumber, formatShort, h, onDispose } from "./dom.js";
+import { formatNumber, formatShort } from "./dom.js";
 
-const SANKEY_ADDRESS = "/web/vendor/chartjs-chart-sankey.min.js";
-const CHART_ADDRESS = "/web/vendor/chart.umd.min.js";
-const PALETTE_SIZE = 8;
+export { disposeCharts, redrawCharts } from "./chart_frame.js";
+
 const OTHER = "Others";
-const open = new Set();
-const loading = new Map();
 
 /**
  * Lines over intervals. With `isLastPartial` the way to the last point is dotted: its interval is not over.
@@ -16,11 +14,20 @@ const loading = new Map();
  *   {index: number, text: string}[], describe: string, format?: (n: number) => string, height?: number,
  *   isLastPartial?: boolean}} options
  */
-export function lineChart({ labels, series, annotations = [], describe, format = formatNumber, height = 260, isLastPartial = false }) {
+export function lineChart({
+  labels,
+  series,
+  annotations = [],
+  describe,
+  format = formatNumber,
+  height = 260,
+  isLastPartial = false,
+}) {
+  const isAlone = series.filter(({ dashed }) => !dashed).length === 1;
   const dots = (item) => (isLastPartial && item.p1DataIndex === labels.length - 1 ? [3, 4] : undefined);
-  return build(describe, height, (colours) => ({
+  return buildChart(describe, height, (colours) => ({
     type: "line",
-    data: { labels, datasets: series.map((each, index) => ({ ...buildLine(each, index, series.filter(({ dashed }) => !dashed).length === 1, colours), ...(each.dashed ? {} : { segment: { borderDash: dots } }) })) },
+    data: { labels, datasets: series.map((each, index) => buildLine(each, index, { isAlone, dots, colours })) },
     options: {
       ...buildOptions(colours, format, series.length > 1),
       interaction: { mode: "index", intersect: false },
@@ -35,10 +42,21 @@ export function lineChart({ labels, series, annotations = [], describe, format =
  * @param {{labels: string[], series: {label: string, values: (number|null)[]}[], horizontal?: boolean, stacked?: boolean,
  *   describe: string, format?: (n: number) => string, height?: number}} options
  */
-export function barChart({ labels, series, horizontal = false, stacked = false, describe, format = formatNumber, height }) {
+export function barChart({
+  labels,
+  series,
+  horizontal = false,
+  stacked = false,
+  describe,
+  format = formatNumber,
+  height,
+}) {
   const tall = height ?? (horizontal ? Math.max(120, labels.length * 34 + 40) : 260);
-  return build(describe, tall, (colours) => {
-    const [categories, values] = [{ ...buildCategories(colours), stacked }, { ...buildValues(colours, format), stacked }];
+  return buildChart(describe, tall, (colours) => {
+    const [categories, values] = [
+      { ...buildCategories(colours), stacked },
+      { ...buildValues(colours, format), stacked },
+    ];
     return {
       type: "bar",
       data: { labels, datasets: series.map((each, index) => buildBar(each, index, colours)) },
@@ -46,7 +64,9 @@ export function barChart({ labels, series, horizontal = false, stacked = false, 
         ...buildOptions(colours, format, series.length > 1, "rectRounded"),
         indexAxis: horizontal ? "y" : "x",
         interaction: { mode: "index", intersect: false, axis: horizontal ? "y" : "x" },
-        scales: horizontal ? { x: values, y: { ...categories, ticks: { ...categories.ticks, autoSkip: false } } } : { x: categories, y: values },
+        scales: horizontal
+          ? { x: values, y: { ...categories, ticks: { ...categories.ticks, autoSkip: false } } }
+          : { x: categories, y: values },
       },
     };
   });
@@ -59,31 +79,44 @@ export function barChart({ labels, series, horizontal = false, stacked = false, 
  *   describe: string, height?: number}} options
  */
 export function sankeyChart({ links, labels, columns, describe, height = 420 }) {
-  return build(describe, height, (colours) => {
-    const tint = buildTint(labels, colours);
-    return {
-      type: "sankey",
-      data: {
-        datasets: [{
-          data: links.map(({ from, to, count }) => ({ from, to, flow: count })),
-          labels,
-          ...(columns ? { column: columns } : {}),
-          colorFrom: (item) => tint(item.dataset.data[item.dataIndex]?.from),
-          colorTo: (item) => tint(item.dataset.data[item.dataIndex]?.to),
-          color: colours.ink,
-          borderWidth: 0,
-          nodeWidth: 12,
-          size: "max",
-          alpha: 0.45,
-          font: { size: 12, family: colours.font },
-        }],
-      },
-      options: {
-        ...buildOptions(colours, formatNumber, false),
-        plugins: { legend: { display: false }, tooltip: { ...buildTooltip(colours), callbacks: { title: () => "", label: (item) => describeLink(item.raw, labels) } } },
-      },
-    };
-  }, loadSankey);
+  return buildChart(
+    describe,
+    height,
+    (colours) => {
+      const tint = buildTint(labels, colours);
+      return {
+        type: "sankey",
+        data: {
+          datasets: [
+            {
+              data: links.map(({ from, to, count }) => ({ from, to, flow: count })),
+              labels,
+              ...(columns ? { column: columns } : {}),
+              colorFrom: (item) => tint(item.dataset.data[item.dataIndex]?.from),
+              colorTo: (item) => tint(item.dataset.data[item.dataIndex]?.to),
+              color: colours.ink,
+              borderWidth: 0,
+              nodeWidth: 12,
+              size: "max",
+              alpha: 0.45,
+              font: { size: 12, family: colours.font },
+            },
+          ],
+        },
+        options: {
+          ...buildOptions(colours, formatNumber, false),
+          plugins: {
+            legend: { display: false },
+            tooltip: {
+              ...buildTooltip(colours),
+              callbacks: { title: () => "", label: (item) => describeLink(item.raw, labels) },
+            },
+          },
+        },
+      };
+    },
+    loadSankey,
+  );
 }
 
 function describeLink({ from, to, flow }, labels) {
@@ -98,67 +131,7 @@ function buildTint(labels, colours) {
   };
 }
 
-/** Free all charts inside `container`, and whatever else waits there to be disposed of. */
-export function disposeCharts(container) {
-  dispose(container);
-}
-
-function build(describe, height, configure, load = loadChart) {
-  const canvas = h("canvas", { "aria-hidden": "true" });
-  const frame = h("div", { class: "chart", role: "img", "aria-label": describe }, canvas);
-  frame.style.height = `${height}px`;
-  const drawing = { canvas, configure, chart: null, isOpen: true };
-  open.add(drawing);
-  onDispose(frame, () => {
-    drawing.isOpen = false;
-    open.delete(drawing);
-    drawing.chart?.destroy();
-  });
-  load().then(() => requestAnimationFrame(() => draw(drawing)));
-  return frame;
-}
-
-function draw(drawing) {
-  if (!drawing.isOpen || !drawing.canvas.isConnected) return;
-  drawing.chart?.destroy();
-  drawing.chart = new globalThis.Chart(drawing.canvas, drawing.configure(readColours()));
-}
-
-function loadChart() {
-  return globalThis.Chart ? Promise.resolve() : loadScript(CHART_ADDRESS);
-}
-
-function loadSankey() {
-  return loadChart().then(() => loadScript(SANKEY_ADDRESS));
-}
-
-function loadScript(address) {
-  if (!loading.has(address)) {
-    loading.set(address, new Promise((resolve, reject) => {
-      const known = document.querySelector(`script[src="${address}"]`);
-      const script = known ?? Object.assign(document.createElement("script"), { src: address });
-      script.addEventListener("load", resolve, { once: true });
-      script.addEventListener("error", () => reject(new Error(`${address} could not be loaded`)), { once: true });
-      if (!known) document.head.append(script);
-    }));
-  }
-  return loading.get(address);
-}
-
-function readColours() {
-  const style = getComputedStyle(document.documentElement);
-  const read = (name) => style.getPropertyValue(name).trim();
-  return {
-    ink: read("--ink"),
-    muted: read("--muted"),
-    line: read("--line"),
-    surface: read("--surface"),
-    font: getComputedStyle(document.body).fontFamily,
-    series: Array.from({ length: PALETTE_SIZE }, (_, index) => read(`--series-${index + 1}`)),
-  };
-}
-
-function buildLine({ label, values, dashed = false }, index, isAlone, colours) {
+function buildLine({ label, values, dashed = false }, index, { isAlone, dots, colours }) {
   const colour = dashed ? colours.muted : colours.series[index % PALETTE_SIZE];
   return {
     label,
@@ -168,6 +141,7 @@ function buildLine({ label, values, dashed = false }, index, isAlone, colours) {
     fill: isAlone && !dashed ? "origin" : false,
     borderWidth: dashed ? 1.5 : 2,
     borderDash: dashed ? [5, 4] : [],
+    segment: dashed ? {} : { borderDash: dots },
     pointRadius: values.length === 1 ? 3 : 0,
     pointHoverRadius: 4,
     pointBackgroundColor: colour,
@@ -185,41 +159,6 @@ function buildBar({ label, values }, index, colours) {
     maxBarThickness: 38,
     categoryPercentage: 0.75,
     barPercentage: 0.9,
-  };
-}
-
-function buildOptions(colours, format, hasLegend, pointStyle = "line") {
-  return {
-    responsive: true,
-    maintainAspectRatio: false,
-    animation: false,
-    layout: { padding: { top: 4 } },
-    plugins: {
-      legend: {
-        display: hasLegend,
-        align: "start",
-        labels: { color: colours.ink, usePointStyle: true, pointStyle, boxWidth: 22, padding: 14, font: { family: colours.font, size: 12 } },
-      },
-      tooltip: {
-        ...buildTooltip(colours),
-        callbacks: { label: (item) => ` ${item.dataset.label}: ${format(item.raw)}` },
-      },
-    },
-  };
-}
-
-function buildTooltip(colours) {
-  return {
-    backgroundColor: colours.surface,
-    titleColor: colours.ink,
-    bodyColor: colours.ink,
-    borderColor: colours.line,
-    borderWidth: 1,
-    padding: 10,
-    boxPadding: 4,
-    usePointStyle: true,
-    titleFont: { family: colours.font, size: 12 },
-    bodyFont: { family: colours.font, size: 12 },
   };
 }
 
@@ -245,10 +184,3 @@ function buildValues(colours, format) {
     },
   };
 }
-
-/** Draw all charts again, in the colours of the present theme. */
-export function redrawCharts() {
-  for (const drawing of open) draw(drawing);
-}
-
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);

@@ -10,21 +10,45 @@ let count = 0;
  *   onConfirm?: () => any, onClose?: () => void}} options
  * @returns {HTMLDialogElement}
  */
-export function openDialog({ title, content, confirm = "OK", cancel = "Cancel", isDanger = false, onConfirm, onClose }) {
+export function openDialog({
+  title,
+  content,
+  confirm = "OK",
+  cancel = "Cancel",
+  isDanger = false,
+  onConfirm,
+  onClose,
+}) {
   const id = `dialog-${(count += 1)}`;
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const done = h("button", { class: isDanger ? "button danger" : "button primary", type: "submit" }, confirm);
   const close = () => dialog.close();
-  const form = h("form", { class: "dialog-form", onSubmit: submit },
+  const form = h(
+    "form",
+    { class: "dialog-form", onSubmit: submit },
     h("h2", { id }, title),
     h("div", { class: "dialog-content" }, content),
     problem,
-    h("div", { class: "dialog-actions" }, h("button", { class: "button", type: "button", onClick: close }, onConfirm ? cancel : "Close"), onConfirm ? done : null));
-  const dialog = h("dialog", { class: "dialog", "aria-labelledby": id, onClose: () => {
-    dispose(dialog);
-    dialog.remove();
-    onClose?.();
-  } }, form);
+    h(
+      "div",
+      { class: "dialog-actions" },
+      h("button", { class: "button", type: "button", onClick: close }, onConfirm ? cancel : "Close"),
+      onConfirm ? done : null,
+    ),
+  );
+  const dialog = h(
+    "dialog",
+    {
+      class: "dialog",
+      "aria-labelledby": id,
+      onClose: () => {
+        dispose(dialog);
+        dialog.remove();
+        onClose?.();
+      },
+    },
+    form,
+  );
 
   async function submit(event) {
     event.preventDefault();

@@ -37,7 +37,8 @@ function setProp(element, name, value) {
 
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
-    if (child !== null && child !== undefined && child !== false) element.append(child instanceof Node ? child : String(child));
+    if (child !== null && child !== undefined && child !== false)
+      element.append(child instanceof Node ? child : String(child));
   }
 }
 
@@ -146,7 +147,15 @@ function pad(n) {
 
 /** "6 Jan 2025, 10:05:03" in the zone `tz`; "–" for null. */
 export function formatTime(iso, tz) {
-  return formatDate(iso, tz, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  return formatDate(iso, tz, {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  });
 }
 
 /** "6 Jan 2025" in the zone `tz`; "–" for null. */
@@ -156,7 +165,14 @@ export function formatDay(iso, tz) {
 
 /** The start of an interval of a series, as short as it stays clear: "14:00", "6 Jan", "Jan 2025". */
 export function formatBucket(iso, tz, interval) {
-  if (interval === "hour") return formatDate(iso, tz, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  if (interval === "hour")
+    return formatDate(iso, tz, {
+      day: "numeric",
+      month: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    });
   if (interval === "month") return formatDate(iso, tz, { month: "short", year: "numeric" });
   return formatDate(iso, tz, { day: "numeric", month: "short" });
 }

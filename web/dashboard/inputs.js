@@ -11,18 +11,45 @@ let count = 0;
  *   fetchChoices: (text: string) => Promise<any[]>, asksWhileTyping?: boolean, required?: boolean}} options
  * @returns {HTMLElement} with `input`
  */
-export function suggestInput({ label, value = "", placeholder, onChange = () => {}, fetchChoices, isLabelHidden = false, asksWhileTyping = false, required = false }) {
+export function suggestInput({
+  label,
+  value = "",
+  placeholder,
+  onChange = () => {},
+  fetchChoices,
+  isLabelHidden = false,
+  asksWhileTyping = false,
+  required = false,
+}) {
   const id = `field-${(count += 1)}`;
   const list = h("datalist", { id: `${id}-list` });
   const fill = async () => {
     const choices = await fetchChoices(input.value).catch(() => []);
-    replace(list, choices.map((choice) => h("option", { value: String(choice) })));
+    replace(
+      list,
+      choices.map((choice) => h("option", { value: String(choice) })),
+    );
   };
   const input = h("input", {
-    id, class: "input", list: list.id, value, placeholder, required, autocomplete: "off", spellcheck: "false",
-    onFocus: fill, onInput: asksWhileTyping ? fill : null, onChange: () => onChange(input.value.trim()),
+    id,
+    class: "input",
+    list: list.id,
+    value,
+    placeholder,
+    required,
+    autocomplete: "off",
+    spellcheck: "false",
+    onFocus: fill,
+    onInput: asksWhileTyping ? fill : null,
+    onChange: () => onChange(input.value.trim()),
   });
-  const field = h("div", { class: "field" }, h("label", { for: id, class: isLabelHidden ? "visually-hidden" : null }, label), input, list);
+  const field = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id, class: isLabelHidden ? "visually-hidden" : null }, label),
+    input,
+    list,
+  );
   return Object.assign(field, { input });
 }
 
@@ -49,9 +76,17 @@ export function valueInput({ label = "Value", readProperty, ...options }) {
  */
 export function selectInput({ label, choices, value, onChange = () => {}, isLabelHidden = false }) {
   const id = `field-${(count += 1)}`;
-  const input = h("select", { id, class: "input", onChange: () => onChange(input.value) },
-    choices.map(([each, text]) => h("option", { value: each, selected: each === value }, text)));
-  const field = h("div", { class: "field" }, h("label", { for: id, class: isLabelHidden ? "visually-hidden" : null }, label), input);
+  const input = h(
+    "select",
+    { id, class: "input", onChange: () => onChange(input.value) },
+    choices.map(([each, text]) => h("option", { value: each, selected: each === value }, text)),
+  );
+  const field = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id, class: isLabelHidden ? "visually-hidden" : null }, label),
+    input,
+  );
   return Object.assign(field, { input });
 }
 

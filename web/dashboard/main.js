@@ -13,7 +13,8 @@ import { LOGIN, REGISTER, VIEWS } from "./views/index.js";
 
 const [topbar, sidebar, main] = ["topbar", "sidebar", "main"].map((id) => document.getElementById(id));
 const MENU = "M4 7h16M4 12h16M4 17h16";
-const THEME = "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6l1.4 1.4M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z";
+const THEME =
+  "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6l1.4 1.4M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z";
 let cleanUp = () => {};
 let shown = 0;
 
@@ -36,44 +37,116 @@ function drawPage() {
 }
 
 function drawTopbar() {
-  replace(topbar,
-    h("button", { type: "button", class: "button quiet menu-button", "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "sidebar", onClick: toggleMenu, hidden: session.mode === null }, icon(MENU)),
-    h("a", { class: "brand", href: "/dashboard" }, h("img", { src: "/web/dashboard/icon.svg", alt: "", width: "24", height: "24" }), "AppTracker"),
+  replace(
+    topbar,
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button quiet menu-button",
+        "aria-label": "Menu",
+        "aria-expanded": "false",
+        "aria-controls": "sidebar",
+        onClick: toggleMenu,
+        hidden: session.mode === null,
+      },
+      icon(MENU),
+    ),
+    h(
+      "a",
+      { class: "brand", href: "/dashboard" },
+      h("img", { src: "/web/dashboard/icon.svg", alt: "", width: "24", height: "24" }),
+      "AppTracker",
+    ),
     session.projects.length ? buildProjectChoice() : null,
-    h("div", { class: "topbar-space", id: "live-strip" }, session.mode !== null && session.project?.isActive ? buildLiveStrip() : null),
-    h("button", { type: "button", class: "button quiet", "aria-label": "Dark or light", title: "Dark or light", onClick: toggleTheme }, icon(THEME)),
-    session.mode === null ? null : buildAccount());
+    h(
+      "div",
+      { class: "topbar-space", id: "live-strip" },
+      session.mode !== null && session.project?.isActive ? buildLiveStrip() : null,
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button quiet",
+        "aria-label": "Dark or light",
+        title: "Dark or light",
+        onClick: toggleTheme,
+      },
+      icon(THEME),
+    ),
+    session.mode === null ? null : buildAccount(),
+  );
 }
 
 function buildProjectChoice() {
   const options = session.projects.map(({ projectKey, name, isActive }) =>
-    h("option", { value: projectKey, selected: projectKey === session.project?.projectKey }, isActive ? name : `${name} (inactive)`));
-  const select = h("select", { class: "input project-choice", "aria-label": "Project", onChange: () => state.set({ project: select.value, filters: null, ...forget(VIEWS) }) }, options);
+    h(
+      "option",
+      { value: projectKey, selected: projectKey === session.project?.projectKey },
+      isActive ? name : `${name} (inactive)`,
+    ),
+  );
+  const select = h(
+    "select",
+    {
+      class: "input project-choice",
+      "aria-label": "Project",
+      onChange: () => state.set({ project: select.value, filters: null, ...forget(VIEWS) }),
+    },
+    options,
+  );
   return select;
 }
 
 function buildAccount() {
-  if (session.mode === "open") return h("a", { class: "button quiet", href: state.buildAddress({ view: "login" }), onClick: follow("login") }, "Log in");
+  if (session.mode === "open")
+    return h(
+      "a",
+      { class: "button quiet", href: state.buildAddress({ view: "login" }), onClick: follow("login") },
+      "Log in",
+    );
   const name = session.user?.username ?? (session.mode === "key" ? "API key" : "SECRET_TOKEN");
-  return h("div", { class: "account" }, h("span", { class: "account-name", id: "account-name" }, name),
-    h("button", { type: "button", class: "button quiet", onClick: () => session.logOut() }, "Log out"));
+  return h(
+    "div",
+    { class: "account" },
+    h("span", { class: "account-name", id: "account-name" }, name),
+    h("button", { type: "button", class: "button quiet", onClick: () => session.logOut() }, "Log out"),
+  );
 }
 
 function listViews() {
-  return VIEWS.filter(({ needs, isHidden, isProjectless }) => !isHidden && (!needs || session.can(needs)) && (session.project || isProjectless));
+  return VIEWS.filter(
+    ({ needs, isHidden, isProjectless }) =>
+      !isHidden && (!needs || session.can(needs)) && (session.project || isProjectless),
+  );
 }
 
 function drawSidebar() {
   sidebar.hidden = session.mode === null;
   const groups = Map.groupBy(listViews(), ({ group }) => group);
-  replace(sidebar, [...groups].map(([group, views]) => h("div", { class: "menu-group" }, h("h2", null, group), h("ul", null, views.map(buildMenuItem)))));
+  replace(
+    sidebar,
+    [...groups].map(([group, views]) =>
+      h("div", { class: "menu-group" }, h("h2", null, group), h("ul", null, views.map(buildMenuItem))),
+    ),
+  );
 }
 
 function buildMenuItem(view) {
   const { id, title, icon: drawing } = view;
   const current = findView().id === id ? "page" : null;
   const changes = { view: id, ...forget([view]) };
-  return h("li", null, h("a", { href: state.buildAddress(changes), "aria-current": current, onClick: follow(id, changes) }, drawing ? icon(drawing) : null, title));
+  return h(
+    "li",
+    null,
+    h(
+      "a",
+      { href: state.buildAddress(changes), "aria-current": current, onClick: follow(id, changes) },
+      drawing ? icon(drawing) : null,
+      title,
+    ),
+  );
 }
 
 function forget(views) {
@@ -118,7 +191,11 @@ async function showView({ isFirst = false } = {}) {
     else ended?.();
   } catch (error) {
     console.error(error);
-    if (turn === shown) replace(container, buildError(error, () => showView()));
+    if (turn === shown)
+      replace(
+        container,
+        buildError(error, () => showView()),
+      );
   }
   document.documentElement.dataset.ready = "true";
   if (!isFirst) announce(`${view.title} is shown`);

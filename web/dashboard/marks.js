@@ -17,7 +17,11 @@ export function placeMarks(starts, annotations, zone) {
   const days = starts.map((start) => findDay(start, zone));
   const after = starts.length > 1 ? findDay(2 * Date.parse(starts.at(-1)) - Date.parse(starts.at(-2)), zone) : null;
   return annotations
-    .map(({ date, timestamp, text }) => ({ text, index: timestamp ? findMoment(starts, timestamp) : days.findLastIndex((day) => day <= date), day: date ?? findDay(timestamp, zone) }))
+    .map(({ date, timestamp, text }) => ({
+      text,
+      index: timestamp ? findMoment(starts, timestamp) : days.findLastIndex((day) => day <= date),
+      day: date ?? findDay(timestamp, zone),
+    }))
     .filter(({ index, day }) => index >= 0 && (after === null ? day === days[0] : day < after || day === days[index]))
     .map(({ index, text }) => ({ index, text }));
 }

@@ -24,13 +24,30 @@ let count = 0;
  */
 export function panel(options) {
   const id = `panel-${(count += 1)}`;
-  const running = { options, body: h("div", { class: "panel-body" }), form: "chart", data: undefined, controller: null };
-  const section = h("section", { class: options.wide ? "panel wide" : "panel", "aria-labelledby": id, "aria-busy": "true" },
-    h("header", { class: "panel-head" },
-      h("div", { class: "panel-title" }, h("h2", { id }, options.title), options.subtitle ? h("p", null, options.subtitle) : null),
-      buildActions(running)),
+  const running = {
+    options,
+    body: h("div", { class: "panel-body" }),
+    form: "chart",
+    data: undefined,
+    controller: null,
+  };
+  const section = h(
+    "section",
+    { class: options.wide ? "panel wide" : "panel", "aria-labelledby": id, "aria-busy": "true" },
+    h(
+      "header",
+      { class: "panel-head" },
+      h(
+        "div",
+        { class: "panel-title" },
+        h("h2", { id }, options.title),
+        options.subtitle ? h("p", null, options.subtitle) : null,
+      ),
+      buildActions(running),
+    ),
     options.tabs ?? null,
-    running.body);
+    running.body,
+  );
   running.section = section;
   section.reload = () => reload(running);
   const subscriptions = [
@@ -72,7 +89,10 @@ async function reload(running) {
   } catch (error) {
     if (controller.signal.aborted) return;
     running.data = undefined;
-    replace(running.body, buildError(error, () => reload(running)));
+    replace(
+      running.body,
+      buildError(error, () => reload(running)),
+    );
     if (error.retryAfter) retryLater(running, controller, error.retryAfter);
     if (!(error instanceof ApiError)) console.error(error);
   }
@@ -112,8 +132,14 @@ function buildActions(running) {
   const { options } = running;
   const actions = h("div", { class: "panel-actions" }, options.actions ?? []);
   if (options.table) actions.append(buildSwitch(running));
-  if (options.csv) actions.append(smallButton("CSV", `Download ${options.title} as CSV`, (event) => save(event.currentTarget, resolve(options.csv))));
-  if (options.save && session.can("edit")) actions.append(smallButton("Save", `Save ${options.title} as a report`, () => offerToSave(running)));
+  if (options.csv)
+    actions.append(
+      smallButton("CSV", `Download ${options.title} as CSV`, (event) =>
+        save(event.currentTarget, resolve(options.csv)),
+      ),
+    );
+  if (options.save && session.can("edit"))
+    actions.append(smallButton("Save", `Save ${options.title} as a report`, () => offerToSave(running)));
   return actions;
 }
 
@@ -127,9 +153,25 @@ function buildSwitch(running) {
     for (const button of group.children) button.setAttribute("aria-pressed", String(button.dataset.form === form));
     show(running);
   };
-  const group = h("div", { class: "switch", role: "group", "aria-label": `Form of ${running.options.title}` },
-    [["chart", "Chart"], ["table", "Table"]].map(([form, text]) =>
-      h("button", { type: "button", dataset: { form }, "aria-pressed": String(form === running.form), onClick: () => choose(form) }, text)));
+  const group = h(
+    "div",
+    { class: "switch", role: "group", "aria-label": `Form of ${running.options.title}` },
+    [
+      ["chart", "Chart"],
+      ["table", "Table"],
+    ].map(([form, text]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          dataset: { form },
+          "aria-pressed": String(form === running.form),
+          onClick: () => choose(form),
+        },
+        text,
+      ),
+    ),
+  );
   return group;
 }
 
@@ -147,11 +189,16 @@ async function save(button, { report, parameters, fileName }) {
 
 function offerToSave({ section, options }) {
   const { report, parameters } = resolve(options.save);
-  section.dispatchEvent(new CustomEvent("panel:save", { bubbles: true, detail: { report, parameters: resolve(parameters), title: options.title } }));
+  section.dispatchEvent(
+    new CustomEvent("panel:save", {
+      bubbles: true,
+      detail: { report, parameters: resolve(parameters), title: options.title },
+    }),
+  );
 }
 
 function resolve(parameters) {
-  return typeof parameters === "function" ? parameters() : parameters ?? {};
+  return typeof parameters === "function" ? parameters() : (parameters ?? {});
 }
 
 /**
@@ -161,13 +208,42 @@ function resolve(parameters) {
  * @param {string} caption for screen readers
  */
 export function buildTable({ columns, rows }, caption) {
-  const isNumber = new Map(columns.map((column) => [column, column.isNumber ?? rows.some((row) => typeof row[column.key] === "number")]));
-  const cell = (tag, column, props, content) => h(tag, { class: isNumber.get(column) ? "number" : null, ...props }, content);
-  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", { class: "table" },
+  const isNumber = new Map(
+    columns.map((column) => [column, column.isNumber ?? rows.some((row) => typeof row[column.key] === "number")]),
+  );
+  const cell = (tag, column, props, content) =>
+    h(tag, { class: isNumber.get(column) ? "number" : null, ...props }, content);
+  return h(
+    "div",
+    { class: "table-frame", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      { class: "table" },
       h("caption", { class: "visually-hidden" }, caption),
-      h("thead", null, h("tr", null, columns.map((column) => cell("th", column, { scope: "col" }, column.label)))),
-      h("tbody", null, rows.map((row) => h("tr", null, columns.map((column) => cell("td", column, { "data-label": column.label || null }, formatCell(column, row))))))));
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          columns.map((column) => cell("th", column, { scope: "col" }, column.label)),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((row) =>
+          h(
+            "tr",
+            null,
+            columns.map((column) =>
+              cell("td", column, { "data-label": column.label || null }, formatCell(column, row)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function formatCell({ key, format, render }, row) {

@@ -129,7 +129,8 @@ async function logIn({ username, password, secret, token }) {
   forget();
   if (secret) sessionStorage.setItem(SECRET_KEY, JSON.stringify(secret.trim()));
   else keepToken(token ?? (await ask("POST", "/api/auth/login", { body: { username, password } })).access_token);
-  if (!(await start())) throw new ApiError(401, { error: "This key is not known, or does not work any more.", code: "unknown_key" });
+  if (!(await start()))
+    throw new ApiError(401, { error: "This key is not known, or does not work any more.", code: "unknown_key" });
   tell();
 }
 

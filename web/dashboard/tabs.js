@@ -9,12 +9,25 @@ import { state } from "./state.js";
  */
 export function buildTabs({ key, label, choices }) {
   const buttons = choices.map(([value, text], index) =>
-    h("button", { type: "button", dataset: { value }, onClick: () => state.set({ [key]: index ? value : null }, { replace: true }) }, text));
+    h(
+      "button",
+      {
+        type: "button",
+        dataset: { value },
+        onClick: () => state.set({ [key]: index ? value : null }, { replace: true }),
+      },
+      text,
+    ),
+  );
   const draw = () => {
-    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.value === readTab({ key, choices })));
+    for (const button of buttons)
+      button.setAttribute("aria-pressed", String(button.dataset.value === readTab({ key, choices })));
   };
   draw();
-  return onDispose(h("div", { class: "tabs", role: "group", "aria-label": label }, buttons), state.subscribe(key, draw));
+  return onDispose(
+    h("div", { class: "tabs", role: "group", "aria-label": label }, buttons),
+    state.subscribe(key, draw),
+  );
 }
 
 /** The value of the pressed tab. */

@@ -10,15 +10,31 @@ import { KEYS, listEvents, MEASURES, NUMERIC, readBy, readMeasure } from "./expl
 /** What shows a saved report here. */
 export function toState({ eventName, measure, property, by, interval }) {
   return {
-    view: "explore", interval: interval ?? null, "explore.events": eventName ? [eventName] : null,
-    "explore.measure": measure ?? null, "explore.property": property ?? null, "explore.by": by ? [by].flat() : null,
+    view: "explore",
+    interval: interval ?? null,
+    "explore.events": eventName ? [eventName] : null,
+    "explore.measure": measure ?? null,
+    "explore.property": property ?? null,
+    "explore.by": by ? [by].flat() : null,
   };
 }
 
 /** @param {HTMLElement} container */
 export function show(container) {
   const form = h("section", { class: "panel explore-form", "aria-label": "What to explore" });
-  const draw = () => redraw(form, h("div", { class: "panel-body explore-fields" }, buildEvents(), buildMeasure(), buildProperty(), buildBy(0), buildBy(1)));
+  const draw = () =>
+    redraw(
+      form,
+      h(
+        "div",
+        { class: "panel-body explore-fields" },
+        buildEvents(),
+        buildMeasure(),
+        buildProperty(),
+        buildBy(0),
+        buildBy(1),
+      ),
+    );
   draw();
   onDispose(form, state.subscribe(KEYS, draw));
   const note = h("div", { class: "explore-parts" });
@@ -31,8 +47,23 @@ export function show(container) {
 function buildEvents() {
   const events = listEvents();
   const put = (names) => state.set({ "explore.events": names.length ? names : null });
-  const chips = events.map((name) => h("span", { class: "chip" }, h("span", { class: "chip-text" }, name),
-    h("button", { type: "button", class: "chip-close", "aria-label": `Leave out ${name}`, onClick: () => put(events.filter((each) => each !== name)) }, "×")));
+  const chips = events.map((name) =>
+    h(
+      "span",
+      { class: "chip" },
+      h("span", { class: "chip-text" }, name),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip-close",
+          "aria-label": `Leave out ${name}`,
+          onClick: () => put(events.filter((each) => each !== name)),
+        },
+        "×",
+      ),
+    ),
+  );
   const input = eventNameInput({
     label: events.length ? "Another event" : "Event",
     placeholder: events.length ? "" : "All events",
@@ -52,7 +83,12 @@ function buildMeasure() {
 
 function buildProperty() {
   if (!NUMERIC.includes(readMeasure())) return null;
-  return propertyInput({ label: "of", value: state.get("explore.property") ?? "", placeholder: "metadata.total", onChange: (property) => state.set({ "explore.property": property }) });
+  return propertyInput({
+    label: "of",
+    value: state.get("explore.property") ?? "",
+    placeholder: "metadata.total",
+    onChange: (property) => state.set({ "explore.property": property }),
+  });
 }
 
 function buildBy(index) {
@@ -63,5 +99,10 @@ function buildBy(index) {
     const all = property ? others.toSpliced(index, 0, property) : others;
     state.set({ "explore.by": all.length ? all : null });
   };
-  return propertyInput({ label: index ? "and" : "Split by", value: by[index] ?? "", placeholder: index ? "" : "Nothing", onChange: put });
+  return propertyInput({
+    label: index ? "and" : "Split by",
+    value: by[index] ?? "",
+    placeholder: index ? "" : "Nothing",
+    onChange: put,
+  });
 }

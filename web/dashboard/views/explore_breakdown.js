@@ -46,14 +46,20 @@ function buildBars({ groups, other, previous }) {
     hint: "Show only this",
     onClick: () => narrow(values),
   }));
-  return h("div", null,
+  return h(
+    "div",
+    null,
     barList({ rows, label: `${describeMeasure()} by ${readBy().join(" and ")}`, hasChanges: Boolean(previous) }),
-    other ? h("p", { class: "hint" }, `And ${formatNumber(other.groups)} more with ${formatNumber(other.events)} events.`) : null);
+    other
+      ? h("p", { class: "hint" }, `And ${formatNumber(other.groups)} more with ${formatNumber(other.events)} events.`)
+      : null,
+  );
 }
 
 function narrow(values) {
   readBy().forEach((property, index) => {
-    if (["string", "number", "boolean"].includes(typeof values[index]) || values[index] === null) addFilter(buildValueFilter(property, values[index]));
+    if (["string", "number", "boolean"].includes(typeof values[index]) || values[index] === null)
+      addFilter(buildValueFilter(property, values[index]));
   });
 }
 
@@ -61,13 +67,20 @@ function buildRows({ by, groups, total }) {
   const isShare = COUNTING.includes(readMeasure()) && total.value > 0;
   return {
     columns: [
-      ...by.map((property, index) => ({ key: `by${index}`, label: property, format: (value) => String(value ?? "None") })),
+      ...by.map((property, index) => ({
+        key: `by${index}`,
+        label: property,
+        format: (value) => String(value ?? "None"),
+      })),
       { key: "value", label: describeMeasure(), format: formatNumber, isNumber: true },
       ...(isShare ? [{ key: "share", label: "Share", format: formatRatio, isNumber: true }] : []),
       ...(readMeasure() === "events" ? [] : [{ key: "events", label: "Events" }]),
     ],
     rows: groups.map(({ values, value, events }) => ({
-      value, events, share: value / total.value, ...Object.fromEntries(values.map((each, index) => [`by${index}`, each])),
+      value,
+      events,
+      share: value / total.value,
+      ...Object.fromEntries(values.map((each, index) => [`by${index}`, each])),
     })),
   };
 }

@@ -33,29 +33,54 @@ async function fetchLines(signal) {
   const interval = currentInterval();
   const wanted = readBy().length ? await listValues(signal) : listNames();
   const isAlone = wanted.length === 1;
-  const answers = await Promise.all(wanted.map(({ filters }) => askReport(NAME, { interval, filters, ...(isAlone ? {} : { compare: null }) }, { signal })));
+  const answers = await Promise.all(
+    wanted.map(({ filters }) =>
+      askReport(NAME, { interval, filters, ...(isAlone ? {} : { compare: null }) }, { signal }),
+    ),
+  );
   const starts = answers[0]?.series.map(({ bucket }) => bucket) ?? [];
-  const lines = answers.map((answer, index) => ({ label: wanted[index].label, series: answer.series, previous: answer.previous?.series }));
-  return { starts, lines, interval, unit: readMeasure() === "users" ? "uniqueUsers" : "count", marks: await fetchMarks(starts, signal) };
+  const lines = answers.map((answer, index) => ({
+    label: wanted[index].label,
+    series: answer.series,
+    previous: answer.previous?.series,
+  }));
+  return {
+    starts,
+    lines,
+    interval,
+    unit: readMeasure() === "users" ? "uniqueUsers" : "count",
+    marks: await fetchMarks(starts, signal),
+  };
 }
 
 function listNames() {
   const events = listEvents().slice(0, MOST_LINES);
   if (!events.length) return [{ label: "All events", filters: joinFilters() }];
-  return events.map((name) => ({ label: name, filters: [...readFilters(), { property: "eventName", operator: "eq", value: name }] }));
+  return events.map((name) => ({
+    label: name,
+    filters: [...readFilters(), { property: "eventName", operator: "eq", value: name }],
+  }));
 }
 
 async function listValues(signal) {
   const [property] = readBy();
   const measure = readMeasure() === "users" ? "users" : "events";
-  const { groups } = await askReport("breakdown", { by: [property], measure, limit: MOST_LINES, filters: joinFilters(), compare: null }, { signal });
-  return groups.map(({ values: [value] }) => ({ label: String(value ?? "None"), filters: joinFilters(buildValueFilter(property, value)) }));
+  const { groups } = await askReport(
+    "breakdown",
+    { by: [property], measure, limit: MOST_LINES, filters: joinFilters(), compare: null },
+    { signal },
+  );
+  return groups.map(({ values: [value] }) => ({
+    label: String(value ?? "None"),
+    filters: joinFilters(buildValueFilter(property, value)),
+  }));
 }
 
 function buildChart({ starts, lines, interval, unit, marks }) {
   const series = lines.map(({ label, series: found }) => ({ label, values: alignValues(starts, found, unit) }));
   const [{ previous }] = lines;
-  if (previous && lines.length === 1) series.push({ label: "Before", values: starts.map((_, index) => previous[index]?.[unit] ?? null), dashed: true });
+  if (previous && lines.length === 1)
+    series.push({ label: "Before", values: starts.map((_, index) => previous[index]?.[unit] ?? null), dashed: true });
   const what = unit === "count" ? "Events" : "Users";
   return lineChart({
     labels: starts.map((start) => formatBucket(start, currentZone(), interval)),
@@ -73,10 +98,21 @@ function alignValues(starts, series, unit) {
 }
 
 function buildRows({ starts, lines, interval, unit }) {
-  const columns = lines.map(({ label }, index) => ({ key: `line${index}`, label, format: formatNumber, isNumber: true }));
+  const columns = lines.map(({ label }, index) => ({
+    key: `line${index}`,
+    label,
+    format: formatNumber,
+    isNumber: true,
+  }));
   const values = lines.map(({ series }) => alignValues(starts, series, unit));
   return {
-    columns: [{ key: "start", label: "Beginning", format: (start) => formatBucket(start, currentZone(), interval) }, ...columns],
-    rows: starts.map((start, row) => ({ start, ...Object.fromEntries(values.map((each, index) => [`line${index}`, each[row]])) })),
+    columns: [
+      { key: "start", label: "Beginning", format: (start) => formatBucket(start, currentZone(), interval) },
+      ...columns,
+    ],
+    rows: starts.map((start, row) => ({
+      start,
+      ...Object.fromEntries(values.map((each, index) => [`line${index}`, each[row]])),
+    })),
   };
 }

@@ -5,8 +5,14 @@ import { state } from "../state.js";
 
 export const KEYS = ["explore.events", "explore.measure", "explore.property", "explore.by"];
 export const MEASURES = [
-  ["events", "Events"], ["users", "Users"], ["sessions", "Sessions"], ["sum", "Sum"], ["average", "Average"], ["min", "Smallest"],
-  ["max", "Largest"], ["median", "Median"],
+  ["events", "Events"],
+  ["users", "Users"],
+  ["sessions", "Sessions"],
+  ["sum", "Sum"],
+  ["average", "Average"],
+  ["min", "Smallest"],
+  ["max", "Largest"],
+  ["median", "Median"],
 ];
 export const NUMERIC = ["sum", "average", "min", "max", "median"];
 const MOST_PROPERTIES = 2;

@@ -20,8 +20,19 @@ export function toState({ interval }) {
 
 /** @param {HTMLElement} container */
 export function show(container) {
-  container.append(h("div", { class: "grid overview" },
-    buildFigures(), buildList(PAGES), buildList(SOURCES), buildList(EVENTS), buildList(DEVICES), buildList(PLACES), buildHours()));
+  container.append(
+    h(
+      "div",
+      { class: "grid overview" },
+      buildFigures(),
+      buildList(PAGES),
+      buildList(SOURCES),
+      buildList(EVENTS),
+      buildList(DEVICES),
+      buildList(PLACES),
+      buildHours(),
+    ),
+  );
 }
 
 function buildList(list) {
@@ -36,7 +47,10 @@ function buildList(list) {
     isEmpty: (answer) => list.readRows(answer, readChoice(tabs)).length === 0,
     emptyText: list.emptyText,
     render: (answer) => buildBars(list, answer),
-    table: (answer) => ({ columns: list.buildColumns(readChoice(tabs)), rows: list.readRows(answer, readChoice(tabs)) }),
+    table: (answer) => ({
+      columns: list.buildColumns(readChoice(tabs)),
+      rows: list.readRows(answer, readChoice(tabs)),
+    }),
     csv: source,
     save: source,
   });
@@ -48,7 +62,9 @@ function readChoice(tabs) {
 
 function buildBars(list, answer) {
   const choice = readChoice(list.tabs);
-  const before = answer.previous ? new Map(list.readRows(answer.previous, choice).map((row) => [list.readKey(row, choice), row[list.value]])) : null;
+  const before = answer.previous
+    ? new Map(list.readRows(answer.previous, choice).map((row) => [list.readKey(row, choice), row[list.value]]))
+    : null;
   return barList({
     label: list.title,
     hasChanges: before !== null,

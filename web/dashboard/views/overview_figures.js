@@ -15,16 +15,43 @@ const NAME = "events-timeseries";
 
 /** `value` of the whole range, `at` of one interval; without `at` it is not drawn over time. */
 const FIGURES = [
-  { id: "users", title: "Users", value: ({ overview }) => overview.uniqueUsers, at: ({ uniqueUsers }) => uniqueUsers, report: NAME },
-  { id: "sessions", title: "Sessions", value: ({ overview }) => overview.sessions, at: ({ sessions }) => sessions, report: "sessions" },
-  { id: "events", title: "Events", value: ({ overview }) => overview.totalEvents, at: ({ count }) => count, report: NAME },
   {
-    id: "bounces", title: "Bounce rate", value: ({ sessions }) => sessions?.bounceRate, format: formatRatio, isLessBetter: true,
-    at: ({ sessions, bounces }) => (sessions ? bounces / sessions : null), report: "sessions",
+    id: "users",
+    title: "Users",
+    value: ({ overview }) => overview.uniqueUsers,
+    at: ({ uniqueUsers }) => uniqueUsers,
+    report: NAME,
   },
   {
-    id: "duration", title: "Session duration", value: ({ sessions }) => sessions?.averageDurationSeconds, format: formatSeconds,
-    at: ({ averageDurationSeconds }) => averageDurationSeconds, report: "sessions",
+    id: "sessions",
+    title: "Sessions",
+    value: ({ overview }) => overview.sessions,
+    at: ({ sessions }) => sessions,
+    report: "sessions",
+  },
+  {
+    id: "events",
+    title: "Events",
+    value: ({ overview }) => overview.totalEvents,
+    at: ({ count }) => count,
+    report: NAME,
+  },
+  {
+    id: "bounces",
+    title: "Bounce rate",
+    value: ({ sessions }) => sessions?.bounceRate,
+    format: formatRatio,
+    isLessBetter: true,
+    at: ({ sessions, bounces }) => (sessions ? bounces / sessions : null),
+    report: "sessions",
+  },
+  {
+    id: "duration",
+    title: "Session duration",
+    value: ({ sessions }) => sessions?.averageDurationSeconds,
+    format: formatSeconds,
+    at: ({ averageDurationSeconds }) => averageDurationSeconds,
+    report: "sessions",
   },
   { id: "pages", title: "Pages per session", value: ({ sessions }) => sessions?.pagesPerSession },
 ];
@@ -64,7 +91,10 @@ async function fetchFigures(signal, showPart) {
   ];
   asked[2].catch(() => {});
   const [overview, events] = await Promise.all(asked.slice(0, 2));
-  const marks = await fetchMarks(events.series.map(({ bucket }) => bucket), signal);
+  const marks = await fetchMarks(
+    events.series.map(({ bucket }) => bucket),
+    signal,
+  );
   const join = (sessions) => joinAnswers({ overview, events, sessions, interval, marks });
   showPart(join(null));
   return join(await asked[2]);
@@ -87,7 +117,11 @@ function joinBuckets(events, sessions) {
 }
 
 function buildCards(data) {
-  return h("div", { class: "cards", role: "group", "aria-label": "Figures" }, FIGURES.map((figure) => buildCard(figure, data)));
+  return h(
+    "div",
+    { class: "cards", role: "group", "aria-label": "Figures" },
+    FIGURES.map((figure) => buildCard(figure, data)),
+  );
 }
 
 function buildCard({ id, title, value, at, format = formatNumber, isLessBetter }, data) {
@@ -98,14 +132,25 @@ function buildCard({ id, title, value, at, format = formatNumber, isLessBetter }
   ];
   if (!at) return h("div", { class: "card" }, content);
   const pressed = String(findFigure().id === id);
-  return h("button", { type: "button", class: "card", dataset: { control: id }, "aria-pressed": pressed, onClick: () => state.set({ [KEY]: id }, { replace: true }) }, content);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "card",
+      dataset: { control: id },
+      "aria-pressed": pressed,
+      onClick: () => state.set({ [KEY]: id }, { replace: true }),
+    },
+    content,
+  );
 }
 
 function buildSeries({ buckets, previous, interval, marks }) {
   const figure = findFigure();
   const isCompared = previous && state.get("compare") === "previous";
   const series = [{ label: figure.title, values: buckets.map(figure.at) }];
-  if (isCompared) series.push({ label: "Before", values: fit(previous.buckets.map(figure.at), buckets.length), dashed: true });
+  if (isCompared)
+    series.push({ label: "Before", values: fit(previous.buckets.map(figure.at), buckets.length), dashed: true });
   return lineChart({
     labels: buckets.map(({ bucket }) => formatBucket(bucket, currentZone(), interval)),
     series,
@@ -130,11 +175,20 @@ export function isPartial(buckets) {
 function buildRows({ buckets, interval }) {
   return {
     columns: [
-      { key: "bucket", label: interval[0].toUpperCase() + interval.slice(1), format: (bucket) => formatBucket(bucket, currentZone(), interval) },
+      {
+        key: "bucket",
+        label: interval[0].toUpperCase() + interval.slice(1),
+        format: (bucket) => formatBucket(bucket, currentZone(), interval),
+      },
       { key: "uniqueUsers", label: "Users" },
       { key: "sessions", label: "Sessions" },
       { key: "count", label: "Events" },
-      { key: "bounces", label: "Bounce rate", format: (bounces, { sessions }) => formatRatio(sessions ? bounces / sessions : null), isNumber: true },
+      {
+        key: "bounces",
+        label: "Bounce rate",
+        format: (bounces, { sessions }) => formatRatio(sessions ? bounces / sessions : null),
+        isNumber: true,
+      },
       { key: "averageDurationSeconds", label: "Session duration", format: formatSeconds, isNumber: true },
     ],
     rows: buckets,

@@ -32,7 +32,12 @@ export const SOURCES = {
   tabs: {
     key: "overview.sources",
     label: "Sources by",
-    choices: [["channel", "Channel"], ["referrerHost", "Referrer"], ["utmSource", "Source"], ["utmCampaign", "Campaign"]],
+    choices: [
+      ["channel", "Channel"],
+      ["referrerHost", "Referrer"],
+      ["utmSource", "Source"],
+      ["utmCampaign", "Campaign"],
+    ],
   },
   parameters: (by) => ({ by }),
   readRows: ({ sources }) => sources,
@@ -73,7 +78,12 @@ export const DEVICES = {
   tabs: {
     key: "overview.devices",
     label: "Devices by",
-    choices: [["deviceType", "Type"], ["browser", "Browser"], ["os", "System"], ["screen", "Screen"]],
+    choices: [
+      ["deviceType", "Type"],
+      ["browser", "Browser"],
+      ["os", "System"],
+      ["screen", "Screen"],
+    ],
   },
   readRows: (answer, part) => answer[DEVICE_PARTS[part]],
   readKey: ({ value }) => value,
@@ -92,14 +102,23 @@ export const PLACES = {
   title: "Places",
   report: "locations",
   value: "uniqueUsers",
-  tabs: { key: "overview.places", label: "Places by", choices: [["country", "Country"], ["region", "Region"], ["city", "City"]] },
+  tabs: {
+    key: "overview.places",
+    label: "Places by",
+    choices: [
+      ["country", "Country"],
+      ["region", "Region"],
+      ["city", "City"],
+    ],
+  },
   readRows: (answer, part) => answer[PLACE_PARTS[part]],
   readKey: (row, part) => row[part],
   formatKey: formatPlace,
   findProperty: (part) => part,
   buildColumns: (part) => [
-    ...["country", "region", "city"].slice(0, ["country", "region", "city"].indexOf(part) + 1).map((key) => (
-      { key, label: key[0].toUpperCase() + key.slice(1), format: (value) => formatPlace(value, key) })),
+    ...["country", "region", "city"]
+      .slice(0, ["country", "region", "city"].indexOf(part) + 1)
+      .map((key) => ({ key, label: key[0].toUpperCase() + key.slice(1), format: (value) => formatPlace(value, key) })),
     { key: "uniqueUsers", label: "Users" },
     { key: "count", label: "Events" },
   ],
@@ -107,5 +126,5 @@ export const PLACES = {
 
 function formatPlace(place, part) {
   if (place === null) return UNKNOWN;
-  return part === "country" && /^[A-Z]{2}$/.test(place) ? NAMES.of(place) ?? place : place;
+  return part === "country" && /^[A-Z]{2}$/.test(place) ? (NAMES.of(place) ?? place) : place;
 }
