@@ -33,7 +33,7 @@ export function currentZone() {
 /** The conditions set in the filter bar. */
 export function readFilters() {
   const filters = state.getJson("filters", []);
-  return Array.isArray(filters) ? filters : [];
+  return Array.isArray(filters) ? filters.filter((each) => each instanceof Object) : [];
 }
 
 /** Have the page show only events that also meet `filter`. */

@@ -14,7 +14,8 @@ const MATCHES = [["all", "all of these hold"], ["any", "any of these holds"]];
 /** Fill the container with the form of the cohort `id`, or of a new one; `leave` is called when it is done. */
 export async function showEditor(container, id, leave) {
   const query = { projectKey: session.project.projectKey };
-  const cohort = id === "new" ? null : await ask("GET", `${ADDRESS}/${id}`, { query });
+  const cohort = id === "new" ? null : await ask("GET", `${ADDRESS}/${encodeURIComponent(id)}`, { query });
+  if (!container.isConnected) return;
   const definition = cohort?.definition ?? { match: "all", conditions: [{ eventName: "", atLeast: 1 }] };
   const fields = buildFields(cohort, definition);
   const problem = h("p", { class: "problem", role: "alert", hidden: true });

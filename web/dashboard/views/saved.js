@@ -69,7 +69,7 @@ function showOne(container, id) {
   const back = stateLink({ [ID]: null }, "All saved reports");
   const place = h("div", { class: "stack" });
   replace(container, h("div", { class: "stack" }, h("p", null, back), place));
-  ask("GET", `${ADDRESS}/${id}`, { query: nameProject() }).then(
+  ask("GET", `${ADDRESS}/${encodeURIComponent(id)}`, { query: nameProject() }).then(
     (report) => place.isConnected && replace(place, buildOne(report, container)),
     (error) => replace(place, h("p", { class: "problem", role: "alert" }, error.message)));
 }
