@@ -6,9 +6,9 @@ import base64
 import binascii
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from wsproto.utilities import generate_accept_token
@@ -57,7 +57,8 @@ class PlainRouting:
 
 @bp.record_once
 def _install_routing(state: BlueprintSetupState) -> None:
-    state.app.wsgi_app = PlainRouting(state.app.wsgi_app)
+    app = cast(Flask, state.app)
+    app.wsgi_app = PlainRouting(app.wsgi_app)  # type: ignore[method-assign]
 
 
 @bp.get("/api/realtime")
