@@ -30,7 +30,8 @@ from services import clock
 from services.context import Context
 from services.ingest.decode import Batch
 from services.ingest.record import record_batch
-from services.projects import Project, ProjectState, fetch_project, parse_timezone
+from services.project_fields import parse_timezone
+from services.projects import Project, ProjectState, fetch_project
 
 SURROUNDING_BYTES = 2048
 """By so much an imported event may be larger than MAX_EVENT_BYTES, and nested one level deeper: the id that an import

@@ -13,7 +13,8 @@ from services.context import Context
 from services.errors import InvalidInput
 from services.fields import FieldParser, format_stored_time, parse_fields, parse_moment_ms, parse_text
 from services.project_documents import ProjectCollection
-from services.projects import Project, parse_timezone
+from services.project_fields import parse_timezone
+from services.projects import Project
 from services.time_range import find_day_start, parse_time_range
 from stores.base import Document
 

@@ -17,7 +17,8 @@ from services.context import Context
 from services.errors import Conflict, Forbidden, InvalidInput, Unauthorized
 from services.fields import format_stored_time, parse_boolean, parse_fields, parse_moment_ms, parse_text
 from services.keys import ApiKey, Scope
-from services.projects import Project, ProjectState, fetch_project, is_project_key
+from services.project_fields import is_project_key
+from services.projects import Project, ProjectState, fetch_project
 
 MAX_SECRET_LENGTH = 500
 

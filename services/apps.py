@@ -16,7 +16,7 @@ from services.context import Context
 from services.errors import Forbidden
 from services.fields import FieldParser, format_stored_time, parse_fields, parse_text
 from services.keys import ApiKey, Scope, parse_expiry_ms
-from services.projects import parse_domain, parse_organisation_id, parse_timezone
+from services.project_fields import parse_domain, parse_organisation_id, parse_timezone
 
 APP_ID_END: Final = "8000-8000-617070747263"
 """Version 8 (RFC 9562: of the maker's own kind), then `apptrc`."""

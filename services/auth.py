@@ -17,13 +17,13 @@ from services.default_project import fetch_default_project
 from services.errors import Forbidden, InvalidInput, Unauthorized
 from services.keys import ApiKey
 from services.keys import Scope as Scope
+from services.project_fields import is_project_key
 from services.projects import (
     Project,
     ProjectState,
     build_unknown_project,
     check_reach,
     fetch_project,
-    is_project_key,
     list_projects,
 )
 from services.users import User

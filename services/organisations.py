@@ -20,7 +20,8 @@ from services.context import Context
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound
 from services.fields import FieldParser, format_stored_time, parse_fields, parse_text
 from services.memberships import Membership
-from services.projects import ORGANISATION_ID, list_projects
+from services.project_fields import ORGANISATION_ID
+from services.projects import list_projects
 from services.roles import Role, parse_role
 
 ORGANISATIONS = "organisations"

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from services.errors import InvalidInput
 from services.fields import FieldParser, parse_fields
-from services.projects import Project, parse_timezone
+from services.project_fields import parse_timezone
+from services.projects import Project
 from services.relative_range import Last, parse_last
 from services.reports.filters import Filter, parse_filters
 from services.time_range import TimeRange, parse_time_range

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import close_app, create_app
-from services.projects import fetch_timezones
+from services.project_fields import fetch_timezones
 from tests.conftest import build_config
 from tests.specification import check_answer
 from tests.streams import KEYS, NUMBERS, TEXTS
@@ -37,6 +37,7 @@ FIELDS = {
     "conversion": [*COMMON, "eventName"],
 }
 NAMES = sorted({name for names in FIELDS.values() for name in names} | {"projectKey", "property", "operator", "value"})
+PIXEL_FIELDS = ["eventName", "url", "eventId", "anonymousId", "userId", "timestamp", "ip", "metadata", "dnt", "sentAt"]
 
 bounded = settings(
     max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 100,
@@ -222,3 +223,22 @@ def test_garbage_as_the_body_of_a_question(
     body = damage.draw(damaged(st.just(json.dumps(fields).encode())))
     path = f"/v1/reports/{report}?projectKey={project_key}"
     check(app, path, method="POST", data=body, content_type="application/json")
+
+
+@given(
+    query=st.lists(
+        st.tuples(st.sampled_from(PIXEL_FIELDS).map(str.encode) | st.binary(max_size=5), st.binary(max_size=12)),
+        max_size=5,
+    ),
+    page=st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode("latin-1")),
+    accepted=st.sampled_from(["*/*", "image/gif", "image/*;q=0.8, */*;q=0.5", "", "no;type=", "application/json"]),
+)
+@bounded
+def test_garbage_as_the_address_of_a_picture(
+    service: tuple[Flask, str], query: list[tuple[bytes, bytes]], page: str, accepted: str
+) -> None:
+    app, project_key = service
+    parts = [f"{quote_from_bytes(name)}={quote_from_bytes(value)}" for name, value in query]
+    address = f"/v1/pixel.gif?projectKey={project_key}&{'&'.join(parts)}"
+    headers = {"Referer": page.replace("\r", " ").replace("\n", " "), "Accept": accepted}
+    check(app, address, method="GET", headers=headers)

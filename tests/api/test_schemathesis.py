@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from routes.openapi import load_specification
 from services import invitations, keys, organisations, project_documents, projects, saved_reports, users
 from services.apps import build_app_id
-from services.projects import fetch_timezones
+from services.project_fields import fetch_timezones
 from tests.conftest import SECRET_TOKEN, MakeApp
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from services.errors import InvalidInput
 from services.fields import parse_boolean, parse_fields, parse_moment_ms, parse_text, parse_whole_number
 from services.keys import Scope, parse_expiry_ms, parse_scopes
-from services.projects import is_project_key, parse_domain, parse_retention_days, parse_timezone
+from services.project_fields import is_project_key, parse_domain, parse_retention_days, parse_timezone
 
 
 @pytest.mark.parametrize(
