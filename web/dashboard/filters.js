@@ -5,9 +5,19 @@ import { h } from "./dom.js";
 import { propertyInput, selectInput, valueInput } from "./inputs.js";
 
 export const OPERATORS = [
-  ["eq", "is"], ["neq", "is not"], ["in", "is one of"], ["not_in", "is none of"], ["contains", "contains"],
-  ["not_contains", "does not contain"], ["starts_with", "starts with"], ["gt", "is more than"], ["gte", "is at least"],
-  ["lt", "is less than"], ["lte", "is at most"], ["exists", "is there"], ["not_exists", "is not there"],
+  ["eq", "is"],
+  ["neq", "is not"],
+  ["in", "is one of"],
+  ["not_in", "is none of"],
+  ["contains", "contains"],
+  ["not_contains", "does not contain"],
+  ["starts_with", "starts with"],
+  ["gt", "is more than"],
+  ["gte", "is at least"],
+  ["lt", "is less than"],
+  ["lte", "is at most"],
+  ["exists", "is there"],
+  ["not_exists", "is not there"],
 ];
 const ALONE = ["exists", "not_exists"];
 const LISTS = ["in", "not_in"];
@@ -25,10 +35,41 @@ export function describeFilter({ property, operator, value }) {
  */
 export function filterChips({ filters, onChange, addText = "Filter" }) {
   const put = (index, filter) => onChange(filters.with(index, filter));
-  const chips = filters.map((filter, index) => h("span", { class: "chip" },
-    h("button", { type: "button", class: "chip-text", title: "Change this filter", onClick: () => openFilterDialog(filter, (changed) => put(index, changed)) }, describeFilter(filter)),
-    h("button", { type: "button", class: "chip-close", "aria-label": `Remove filter: ${describeFilter(filter)}`, onClick: () => onChange(filters.toSpliced(index, 1)) }, "×")));
-  const add = h("button", { type: "button", class: "button quiet", onClick: () => openFilterDialog(null, (filter) => onChange([...filters, filter])) }, `+ ${addText}`);
+  const chips = filters.map((filter, index) =>
+    h(
+      "span",
+      { class: "chip" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip-text",
+          title: "Change this filter",
+          onClick: () => openFilterDialog(filter, (changed) => put(index, changed)),
+        },
+        describeFilter(filter),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip-close",
+          "aria-label": `Remove filter: ${describeFilter(filter)}`,
+          onClick: () => onChange(filters.toSpliced(index, 1)),
+        },
+        "×",
+      ),
+    ),
+  );
+  const add = h(
+    "button",
+    {
+      type: "button",
+      class: "button quiet",
+      onClick: () => openFilterDialog(null, (filter) => onChange([...filters, filter])),
+    },
+    `+ ${addText}`,
+  );
   return h("div", { class: "chips" }, chips, add);
 }
 
@@ -39,9 +80,16 @@ export function openFilterDialog(filter, onDone) {
   const hint = h("p", { class: "hint" });
   const showHint = () => {
     value.hidden = ALONE.includes(operator.input.value);
-    hint.textContent = LISTS.includes(operator.input.value) ? "Several values with commas between them." : "Numbers compare as numbers; write \"12\" for the text.";
+    hint.textContent = LISTS.includes(operator.input.value)
+      ? "Several values with commas between them."
+      : 'Numbers compare as numbers; write "12" for the text.';
   };
-  const operator = selectInput({ label: "Condition", choices: OPERATORS, value: filter?.operator ?? "eq", onChange: showHint });
+  const operator = selectInput({
+    label: "Condition",
+    choices: OPERATORS,
+    value: filter?.operator ?? "eq",
+    onChange: showHint,
+  });
   showHint();
   openDialog({
     title: filter ? "Change filter" : "Add filter",
