@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final, TypeVar
@@ -40,7 +41,7 @@ FIGURES_SECONDS: Final = 2.0
 QUIET_FIGURES_SECONDS: Final = 10.0
 """Figures change without events: their minutes pass."""
 FIGURES_SHARE: Final = 0.02
-"""Part of the time that may go into figures, where they take long, as they do while very much arrives."""
+"""Part of a processor's time that may go into figures, where they cost much, as they do while very much arrives."""
 MAX_FIGURES_PAUSE_SECONDS: Final = 20.0
 
 T = TypeVar("T")
@@ -153,17 +154,20 @@ class Channel:
 
     async def _show_figures(self) -> None:
         self._moved.clear()
-        loop = asyncio.get_running_loop()
-        started, is_first = loop.time(), self._figures is None
-        figures = self._figures = await self._ask(self._read_figures)
+        is_first = self._figures is None
+        figures, cpu_seconds = await self._ask(self._read_figures)
+        self._figures = figures
         self._broadcast(lambda form: form.build_figures(figures))
         # the first time the report engine starts as well
-        pause = 0.0 if is_first else (loop.time() - started) / FIGURES_SHARE
+        pause = 0.0 if is_first else cpu_seconds / FIGURES_SHARE
         await asyncio.sleep(min(max(FIGURES_SECONDS, pause), MAX_FIGURES_PAUSE_SECONDS))
         await wait_for(self._moved, QUIET_FIGURES_SECONDS)
 
-    def _read_figures(self) -> Figures:
-        return self._reader.read(self._context, fetch_project(self._context, self.project_key))
+    def _read_figures(self) -> tuple[Figures, float]:
+        """The figures, and about how much processor time they took: the engine's threads work as much as this one."""
+        started = time.thread_time()
+        figures = self._reader.read(self._context, fetch_project(self._context, self.project_key))
+        return figures, (time.thread_time() - started) * self._context.config.report_threads
 
     async def _ask(self, question: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, question)

@@ -83,7 +83,7 @@ class LiveHub:
             thread.join(JOIN_SECONDS)
 
     def _ensure_started(self) -> tuple[asyncio.AbstractEventLoop, Room]:
-        if self._loop is None or self._room is None:
+        if self._loop is None or self._room is None or self._thread is None or not self._thread.is_alive():
             self._loop = asyncio.new_event_loop()
             self._room = Room(self._context, self.totals)
             self._thread = threading.Thread(target=self._run, args=(self._loop, self._room), name="live", daemon=True)
