@@ -189,6 +189,17 @@ def test_a_journey_is_there_to_its_beginning(page: Page, service: Service, demo_
     assert len(day_names) == len(set(day_names))
 
 
+def test_earlier_events_that_did_not_come_can_be_asked_for_again(page: Page, service: Service, demo_key: str) -> None:
+    busiest = service.ask(demo_key, "users", sort="events", limit=1)["users"][0]
+    open_dashboard(page, service, demo_key, view="users", users_id=busiest["userId"])
+    page.route("**/v1/reports/users/**", lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Earlier events").click()
+    expect(page.get_by_role("alert")).to_contain_text("The service did not answer")
+    expect(page.locator(".journey-event")).to_have_count(50)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".journey-event")).to_have_count(min(100, busiest["events"]))
+
+
 def test_an_id_that_nobody_has_says_so(page: Page, service: Service, days_key: str) -> None:
     open_dashboard(page, service, days_key, view="users", users_id="some/body?&#")
     expect(find_panel(page, "some/body?&#").get_by_role("alert")).to_be_visible()

@@ -7,8 +7,15 @@ import { reportPanel, seriesPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
-    key: "lifecycle.interval", label: "Lifecycle by", fallback: "week", standard: "day",
-    choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
+    key: "lifecycle.interval",
+    label: "Lifecycle by",
+    fallback: "week",
+    standard: "day",
+    choices: [
+      ["day", "Day"],
+      ["week", "Week"],
+      ["month", "Month"],
+    ],
   },
 };
 
@@ -20,12 +27,18 @@ export function toState(parameters) {
 /** Fill the container. */
 export function show(container) {
   const form = buildForm(() => FIELDS, "Lifecycle");
-  replace(container, h("div", { class: "grid" }, buildActive(), buildStickiness(), buildRegularity(), buildLifecycle(form)));
+  replace(
+    container,
+    h("div", { class: "grid" }, buildActive(), buildStickiness(), buildRegularity(), buildLifecycle(form)),
+  );
 }
 
 function buildActive() {
   return seriesPanel({
-    title: "Active people", report: "active-users", wide: true, parameters: () => ({}),
+    title: "Active people",
+    report: "active-users",
+    wide: true,
+    parameters: () => ({}),
     render: (answer) =>
       lineChart({
         labels: dayLabels(answer),
@@ -60,7 +73,9 @@ function describeActive({ series }) {
 
 function buildStickiness() {
   return seriesPanel({
-    title: "Stickiness (day / 30 days)", report: "stickiness", parameters: () => ({}),
+    title: "Stickiness (day / 30 days)",
+    report: "stickiness",
+    parameters: () => ({}),
     render: (answer) =>
       lineChart({
         labels: dayLabels(answer),
@@ -89,7 +104,10 @@ function buildStickiness() {
 
 function buildRegularity() {
   return reportPanel({
-    title: "Days on which people came", report: "stickiness", csv: null, parameters: () => ({}),
+    title: "Days on which people came",
+    report: "stickiness",
+    csv: null,
+    parameters: () => ({}),
     isEmpty: ({ histogram }) => !histogram.length,
     render: ({ histogram, previous }) =>
       barChart({
@@ -114,17 +132,27 @@ function longest(one, other) {
   return one.length < other.length ? other : one;
 }
 
-const STAGES = [["new", "New"], ["returning", "Returning"], ["resurrecting", "Back again"], ["dormant", "Gone"]];
+const STAGES = [
+  ["new", "New"],
+  ["returning", "Returning"],
+  ["resurrecting", "Back again"],
+  ["dormant", "Gone"],
+];
 
 function buildLifecycle(form) {
   return seriesPanel({
-    title: "New, returning, back again, gone", actions: [form], report: "lifecycle", wide: true, watch: keysOf(FIELDS),
+    title: "New, returning, back again, gone",
+    actions: [form],
+    report: "lifecycle",
+    wide: true,
+    watch: keysOf(FIELDS),
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
     render: (answer) =>
       barChart({
         labels: dayLabels(answer),
         series: STAGES.map(([key, label]) => ({
-          label, values: values(answer, key).map((count) => (key === "dormant" ? -count : count)),
+          label,
+          values: values(answer, key).map((count) => (key === "dormant" ? -count : count)),
         })),
         stacked: true,
         format: (count) => formatNumber(Math.abs(count)),

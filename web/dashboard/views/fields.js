@@ -1,10 +1,11 @@
 /**
  * Fields of a view that live in the address: choices, numbers, names of events and properties.
  *
- * A view describes its fields once, by the names of the report's parameters:
- * `{interval: {key: "retention.interval", label: "Interval", choices: [["day", "Days"], ...], fallback: "week"}}`. Kinds are
- * "choice" (what has `choices`), "number" (with `min`, `max`), "duration" (seconds), "event", "property", "value" (of
- * `property`) and "text". `standard` is what a report takes that does not say, where that is not the fallback. What `clears` names is taken out of the address when the field changes.
+ * A view describes its fields once, by the names of the report's parameters, as
+ * `{interval: {key: "retention.interval", label: "Interval", choices: [["day", "Days"], ...], fallback: "week"}}`.
+ * Kinds are "choice" (what has `choices`), "number" (with `min`, `max`), "duration" (seconds), "event", "property",
+ * "value" (of `property`) and "text". `standard` is what a report takes that does not say, where that is not the
+ * fallback. What `clears` names is taken out of the address when the field changes.
  */
 
 import { eventNameInput, propertyInput, selectInput, valueInput } from "../controls.js";
@@ -13,8 +14,16 @@ import { state } from "../state.js";
 
 const TYPING_MS = 300;
 const DURATIONS = [
-  [600, "10 minutes"], [1800, "30 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [259200, "3 days"],
-  [604800, "7 days"], [1209600, "14 days"], [2592000, "30 days"], [7776000, "90 days"],
+  [600, "10 minutes"],
+  [1800, "30 minutes"],
+  [3600, "1 hour"],
+  [21600, "6 hours"],
+  [86400, "1 day"],
+  [259200, "3 days"],
+  [604800, "7 days"],
+  [1209600, "14 days"],
+  [2592000, "30 days"],
+  [7776000, "90 days"],
 ];
 let count = 0;
 
@@ -25,7 +34,9 @@ export function readFields(fields) {
 
 /** What `state.set` takes so that the fields show a saved report's parameters. */
 export function toState(fields, parameters) {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name] ?? field.standard)]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [field.key, write(field, parameters[name] ?? field.standard)]),
+  );
 }
 
 /** The keys of the address that the fields use. */
@@ -34,7 +45,7 @@ export function keysOf(fields) {
 }
 
 /**
- * A form of the fields that follows the address. `describe()` gives the fields; they may depend on one another's values.
+ * A form of the fields that follows the address. `describe()` gives the fields; they may depend on one another.
  * @param {() => Object} describe
  * @param {string} label
  * @param {...Node} more what else stands in the form
@@ -111,7 +122,12 @@ function buildField(field) {
 }
 
 function describeSuggestions(field) {
-  return { label: field.label, value: readField(field) ?? "", placeholder: field.empty, onChange: (text) => set(field, text) };
+  return {
+    label: field.label,
+    value: readField(field) ?? "",
+    placeholder: field.empty,
+    onChange: (text) => set(field, text),
+  };
 }
 
 function buildSelect(field, choices, parse) {
@@ -122,7 +138,16 @@ function buildSelect(field, choices, parse) {
 function buildNumber(field) {
   const { min, max } = field;
   const change = () => input.reportValidity() && set(field, Number(input.value));
-  const input = h("input", { ...inputProps(), type: "number", min, max, step: 1, required: true, value: readField(field), onChange: change });
+  const input = h("input", {
+    ...inputProps(),
+    type: "number",
+    min,
+    max,
+    step: 1,
+    required: true,
+    value: readField(field),
+    onChange: change,
+  });
   return buildLabelled(field.label, input);
 }
 
@@ -133,7 +158,14 @@ function buildText(field) {
     clearTimeout(timer);
     timer = setTimeout(() => input.isConnected && take(), TYPING_MS);
   };
-  const input = h("input", { ...inputProps(), type: "search", value: readField(field) ?? "", placeholder: field.empty, onInput: type, onChange: take });
+  const input = h("input", {
+    ...inputProps(),
+    type: "search",
+    value: readField(field) ?? "",
+    placeholder: field.empty,
+    onInput: type,
+    onChange: take,
+  });
   return buildLabelled(field.label, input);
 }
 

@@ -22,7 +22,10 @@ export function stepsEditor(onChange) {
     if (JSON.stringify(steps) === shown) return;
     shown = JSON.stringify(steps);
     const focused = editor.contains(document.activeElement) ? document.activeElement.dataset.control : null;
-    replace(list, steps.map((step, index) => buildStep(steps, index, change)));
+    replace(
+      list,
+      steps.map((step, index) => buildStep(steps, index, change)),
+    );
     drawAdding(adding, steps, change);
     if (focused) focusOn(editor, focused);
   };
@@ -46,13 +49,25 @@ function buildStep(steps, index, change) {
     if (name) put({ eventName: name });
     else field.input.value = eventName;
   };
-  const field = eventNameInput({ label: `Event of step ${number}`, isLabelHidden: true, value: eventName, onChange: rename });
+  const field = eventNameInput({
+    label: `Event of step ${number}`,
+    isLabelHidden: true,
+    value: eventName,
+    onChange: rename,
+  });
   field.input.dataset.control = `name-${number}`;
-  return h("li", { class: "funnel-edit" },
+  return h(
+    "li",
+    { class: "funnel-edit" },
     h("span", { class: "funnel-number", "aria-hidden": "true" }, number),
     field,
     h("div", { class: "funnel-buttons" }, buildButtons(steps, index, change)),
-    h("div", { role: "group", "aria-label": `Filters of step ${number}` }, filterChips({ filters, onChange: (changed) => put({ filters: changed }) })));
+    h(
+      "div",
+      { role: "group", "aria-label": `Filters of step ${number}` },
+      filterChips({ filters, onChange: (changed) => put({ filters: changed }) }),
+    ),
+  );
 }
 
 function buildButtons(steps, index, change) {
@@ -64,12 +79,26 @@ function buildButtons(steps, index, change) {
   return [
     iconButton("↑", `Move step ${number} up`, `up-${number}`, index === 0, move(index - 1, "up")),
     iconButton("↓", `Move step ${number} down`, `down-${number}`, index === steps.length - 1, move(index + 1, "down")),
-    iconButton("×", `Remove step ${number}`, `remove-${number}`, false, () => change(steps.toSpliced(index, 1), `remove-${Math.min(number, steps.length - 1)}`)),
+    iconButton("×", `Remove step ${number}`, `remove-${number}`, false, () =>
+      change(steps.toSpliced(index, 1), `remove-${Math.min(number, steps.length - 1)}`),
+    ),
   ];
 }
 
 function iconButton(text, label, control, disabled, onClick) {
-  return h("button", { type: "button", class: "button quiet small", "aria-label": label, title: label, dataset: { control }, disabled, onClick }, text);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button quiet small",
+      "aria-label": label,
+      title: label,
+      dataset: { control },
+      disabled,
+      onClick,
+    },
+    text,
+  );
 }
 
 function drawAdding(adding, steps, change) {
@@ -79,16 +108,28 @@ function drawAdding(adding, steps, change) {
   }
   const add = (eventName, control) => change([...steps, { eventName, filters: [] }], control);
   const field = eventNameInput({
-    label: steps.length ? "Add a step" : "Add the first step", placeholder: "name of an event",
+    label: steps.length ? "Add a step" : "Add the first step",
+    placeholder: "name of an event",
     onChange: (name) => name && add(name, "add"),
   });
   field.input.dataset.control = "add";
   const offers = h("div", { class: "chips", role: "group", "aria-label": "Add one of the most frequent events" });
   replace(adding, field, offers);
-  fetchEventNames().then((names) => replace(offers, names.slice(0, OFFERED).map((name) => buildOffer(name, add))), () => {});
+  fetchEventNames().then(
+    (names) =>
+      replace(
+        offers,
+        names.slice(0, OFFERED).map((name) => buildOffer(name, add)),
+      ),
+    () => {},
+  );
 }
 
 function buildOffer(name, add) {
   const control = `offer-${name.replaceAll(/["\\]/g, "")}`;
-  return h("button", { type: "button", class: "button quiet small", dataset: { control }, onClick: () => add(name, control) }, `+ ${name}`);
+  return h(
+    "button",
+    { type: "button", class: "button quiet small", dataset: { control }, onClick: () => add(name, control) },
+    `+ ${name}`,
+  );
 }

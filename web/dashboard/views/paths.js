@@ -8,12 +8,23 @@ import { reportPanel, stateLink } from "./report_panel.js";
 const START = { key: "paths.start", label: "Starting at", empty: "where sessions begin" };
 const FIELDS = {
   by: {
-    key: "paths.by", label: "Steps are", fallback: "page", clears: [START.key],
-    choices: [["page", "pages"], ["event", "events"]],
+    key: "paths.by",
+    label: "Steps are",
+    fallback: "page",
+    clears: [START.key],
+    choices: [
+      ["page", "pages"],
+      ["event", "events"],
+    ],
   },
   direction: {
-    key: "paths.direction", label: "Look at what comes", fallback: "after",
-    choices: [["after", "after it"], ["before", "before it"]],
+    key: "paths.direction",
+    label: "Look at what comes",
+    fallback: "after",
+    choices: [
+      ["after", "after it"],
+      ["before", "before it"],
+    ],
   },
   steps: { key: "paths.steps", label: "Steps", kind: "number", min: 1, max: 10, fallback: 3 },
   limit: { key: "paths.limit", label: "Names a step", kind: "number", min: 1, max: 100, fallback: 6, standard: 10 },
@@ -30,7 +41,12 @@ export function toState(parameters) {
 /** Fill the container. */
 export function show(container) {
   const paths = reportPanel({
-    title: "Paths", report: "paths", wide: true, watch: [...keysOf(FIELDS), START.key], render, table,
+    title: "Paths",
+    report: "paths",
+    wide: true,
+    watch: [...keysOf(FIELDS), START.key],
+    render,
+    table,
     subtitle: "Sessions step by step, repeats folded into one",
     isEmpty: (answer) => answer.sessions === 0,
     emptyText: "No session in this range has such a start.",
@@ -51,8 +67,15 @@ function render(answer) {
   const starts = answer.nodes.filter(({ step }) => step === 0);
   const where = starts.length === 1 ? ` ${isBefore ? "to" : "from"} ${starts[0].name}` : "";
   const count = answer.sessions === 1 ? "1 session" : `${formatNumber(answer.sessions)} sessions`;
-  const note = isBefore ? "A bar without a flow on its left is where sessions began." : "A bar that is taller than what leaves it is where sessions ended.";
-  return h("div", { class: "stack" }, h("p", { class: "hint" }, `${count}${where}. ${note}`), drawFlows(answer, isBefore));
+  const note = isBefore
+    ? "A bar without a flow on its left is where sessions began."
+    : "A bar that is taller than what leaves it is where sessions ended.";
+  return h(
+    "div",
+    { class: "stack" },
+    h("p", { class: "hint" }, `${count}${where}. ${note}`),
+    drawFlows(answer, isBefore),
+  );
 }
 
 function drawFlows({ nodes, links, sessions: all }, isBefore) {
@@ -66,11 +89,21 @@ function drawFlows({ nodes, links, sessions: all }, isBefore) {
     return { ...(isBefore ? { from: to, to: from } : { from, to }), count: sessions };
   });
   const widest = Math.max(...countByStep(nodes));
-  return h("div", { class: "table-frame", role: "region", tabindex: 0, "aria-label": "Drawing of the paths" },
-    h("div", { class: "flows" }, sankeyChart({
-      links: flows, labels, columns, height: Math.min(MAX_HEIGHT, Math.max(260, 52 * widest)),
-      describe: `Flows of ${all} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
-    })));
+  return h(
+    "div",
+    { class: "table-frame", role: "region", tabindex: 0, "aria-label": "Drawing of the paths" },
+    h(
+      "div",
+      { class: "flows" },
+      sankeyChart({
+        links: flows,
+        labels,
+        columns,
+        height: Math.min(MAX_HEIGHT, Math.max(260, 52 * widest)),
+        describe: `Flows of ${all} sessions over ${countByStep(nodes).length} steps. The table has each flow.`,
+      }),
+    ),
+  );
 }
 
 function countByStep(nodes) {
@@ -91,7 +124,15 @@ function table({ nodes, links }) {
   const rows = links.map(({ step, source, target, sessions }) => {
     const from = nodes.find((node) => node.step === step && node.name === source);
     const to = nodes.find((node) => node.step === step + 1 && node.name === target);
-    return { step: step + 1, source: nameOf(from), target: nameOf(to), sessions, share: sessions / from.sessions, from, to };
+    return {
+      step: step + 1,
+      source: nameOf(from),
+      target: nameOf(to),
+      sessions,
+      share: sessions / from.sessions,
+      from,
+      to,
+    };
   });
   return {
     columns: [

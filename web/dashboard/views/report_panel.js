@@ -27,7 +27,13 @@ export function reportPanel({ report, parameters, ...rest }) {
 export function seriesPanel({ report, parameters, ...rest }) {
   const load = async (signal) => {
     const answer = await askReport(report, parameters(), { signal });
-    return { ...answer, marks: await fetchMarks(answer.series.map(({ bucket }) => bucket), signal) };
+    return {
+      ...answer,
+      marks: await fetchMarks(
+        answer.series.map(({ bucket }) => bucket),
+        signal,
+      ),
+    };
   };
   return reportPanel({ report, parameters, load, isEmpty: ({ series }) => !series.length, ...rest });
 }
@@ -50,7 +56,9 @@ export function personLink(userId) {
 /** "1–50 of 1,234" with buttons to go on and back; they set `key` of the address. */
 export function buildPager({ key, offset, limit, shown, total, one, many }) {
   const go = (to) => state.set({ [key]: to > 0 ? String(to) : null });
-  const text = shown ? `${formatNumber(offset + 1)}–${formatNumber(offset + shown)} of ${formatNumber(total)} ${total === 1 ? one : many}` : `No ${many} here`;
+  const text = shown
+    ? `${formatNumber(offset + 1)}–${formatNumber(offset + shown)} of ${formatNumber(total)} ${total === 1 ? one : many}`
+    : `No ${many} here`;
   return h(
     "nav",
     { class: "pager", "aria-label": `Pages of ${many}` },

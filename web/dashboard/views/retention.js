@@ -6,19 +6,44 @@ import { reportPanel } from "./report_panel.js";
 
 const FIELDS = {
   interval: {
-    key: "retention.interval", label: "Cohorts by", fallback: "week", standard: "day",
-    choices: [["day", "Day"], ["week", "Week"], ["month", "Month"]],
+    key: "retention.interval",
+    label: "Cohorts by",
+    fallback: "week",
+    standard: "day",
+    choices: [
+      ["day", "Day"],
+      ["week", "Week"],
+      ["month", "Month"],
+    ],
   },
-  intervals: { key: "retention.intervals", label: "Look ahead", kind: "number", min: 1, max: 366, fallback: 8, standard: 12 },
+  intervals: {
+    key: "retention.intervals",
+    label: "Look ahead",
+    kind: "number",
+    min: 1,
+    max: 366,
+    fallback: 8,
+    standard: 12,
+  },
   startEvent: { key: "retention.start", label: "Begins with", kind: "event", empty: "any event" },
   returnEvent: { key: "retention.return", label: "Comes back with", kind: "event", empty: "any event" },
   cohort: {
-    key: "retention.cohort", label: "A person counts in", fallback: "first",
-    choices: [["first", "the first interval ever"], ["recurring", "every interval"]],
+    key: "retention.cohort",
+    label: "A person counts in",
+    fallback: "first",
+    choices: [
+      ["first", "the first interval ever"],
+      ["recurring", "every interval"],
+    ],
   },
   mode: {
-    key: "retention.mode", label: "Returned", fallback: "on",
-    choices: [["on", "in that interval"], ["on_or_after", "then or later"]],
+    key: "retention.mode",
+    label: "Returned",
+    fallback: "on",
+    choices: [
+      ["on", "in that interval"],
+      ["on_or_after", "then or later"],
+    ],
   },
 };
 // more of it would make the text on it hard to read, in one theme or the other
@@ -33,11 +58,20 @@ export function toState(parameters) {
 /** Fill the container. */
 export function show(container) {
   const cohorts = reportPanel({
-    title: "Retention", report: "retention", wide: true, watch: keysOf(FIELDS), render, table,
+    title: "Retention",
+    report: "retention",
+    wide: true,
+    watch: keysOf(FIELDS),
+    render,
+    table,
     isEmpty: ({ rows }) => !rows.some(({ size }) => size),
     parameters: () => ({ ...readFields(FIELDS), compare: null }),
   });
-  replace(container, buildForm(() => FIELDS, "Retention"), h("div", { class: "grid" }, cohorts));
+  replace(
+    container,
+    buildForm(() => FIELDS, "Retention"),
+    h("div", { class: "grid" }, cohorts),
+  );
 }
 
 function render(answer) {
@@ -59,15 +93,30 @@ function buildMean({ mean, interval }) {
 function buildHeatMap({ rows, mean, interval, tz }) {
   const unit = UNITS[interval];
   const ahead = mean.map((_, index) => h("th", { scope: "col", class: "number" }, `${unit} ${index}`));
-  const head = h("tr", {}, h("th", { scope: "col" }, "Cohort"), h("th", { scope: "col", class: "number" }, "People"), ahead);
+  const head = h(
+    "tr",
+    {},
+    h("th", { scope: "col" }, "Cohort"),
+    h("th", { scope: "col", class: "number" }, "People"),
+    ahead,
+  );
   const table = h(
     "table",
     { class: "table heat-map" },
     h("caption", { class: "visually-hidden" }, "Retention by cohort: share of the cohort that came back"),
     h("thead", {}, head),
-    h("tbody", {}, dropEmptyStart(rows).map((row) => buildCohort(row, tz)), buildMeanRow(rows, mean)),
+    h(
+      "tbody",
+      {},
+      dropEmptyStart(rows).map((row) => buildCohort(row, tz)),
+      buildMeanRow(rows, mean),
+    ),
   );
-  return h("div", { class: "table-frame heat-frame", role: "region", "aria-label": "Retention by cohort", tabindex: 0 }, table);
+  return h(
+    "div",
+    { class: "table-frame heat-frame", role: "region", "aria-label": "Retention by cohort", tabindex: 0 },
+    table,
+  );
 }
 
 function dropEmptyStart(rows) {
@@ -90,7 +139,8 @@ function buildMeanRow(rows, mean) {
 
 /** A cell with a shade by its ratio; empty where the interval is not over, or nobody is in the cohort. */
 function buildHeatCell(ratio, count, size) {
-  if (ratio === null) return h("td", { class: "number heat-none" }, h("span", { class: "visually-hidden" }, "not known"));
+  if (ratio === null)
+    return h("td", { class: "number heat-none" }, h("span", { class: "visually-hidden" }, "not known"));
   const title = count === null ? null : `${formatNumber(count)} of ${formatNumber(size)}`;
   const cell = h("td", { class: "number heat-cell", ...(title && { title }) }, formatRatio(ratio));
   cell.style.setProperty("--strength", (ratio * MAX_STRENGTH).toFixed(3));
@@ -98,7 +148,11 @@ function buildHeatCell(ratio, count, size) {
 }
 
 function table({ rows, mean, interval, tz }) {
-  const ahead = mean.map((_, index) => ({ key: `n${index}`, label: `${UNITS[interval]} ${index}`, format: formatCount }));
+  const ahead = mean.map((_, index) => ({
+    key: `n${index}`,
+    label: `${UNITS[interval]} ${index}`,
+    format: formatCount,
+  }));
   return {
     columns: [
       { key: "bucket", label: "Cohort", format: (bucket) => formatDay(bucket, tz) },
@@ -106,7 +160,9 @@ function table({ rows, mean, interval, tz }) {
       ...ahead,
     ],
     rows: rows.map(({ bucket, size, counts }) => ({
-      bucket, size, ...Object.fromEntries(counts.map((count, index) => [`n${index}`, count])),
+      bucket,
+      size,
+      ...Object.fromEntries(counts.map((count, index) => [`n${index}`, count])),
     })),
   };
 }

@@ -30,11 +30,22 @@ export function show(container) {
 
 function buildGlance() {
   return seriesPanel({
-    title: "Sessions at a glance", report: "sessions", wide: true, csv: null,
+    title: "Sessions at a glance",
+    report: "sessions",
+    wide: true,
+    csv: null,
     parameters: () => ({ limit: 0, interval: currentInterval() }),
-    render: (answer) => h("div", { class: "stack" },
-      h("dl", { class: "figures" }, FIGURES.map((figure) => buildFigure(figure, answer))),
-      drawSeries(answer, currentInterval())),
+    render: (answer) =>
+      h(
+        "div",
+        { class: "stack" },
+        h(
+          "dl",
+          { class: "figures" },
+          FIGURES.map((figure) => buildFigure(figure, answer)),
+        ),
+        drawSeries(answer, currentInterval()),
+      ),
     table: ({ series, tz }) => ({
       columns: [
         { key: "bucket", label: "From", format: (bucket) => formatBucket(bucket, tz, currentInterval()) },
@@ -49,11 +60,19 @@ function buildGlance() {
 
 function buildFigure([key, label, format], answer) {
   const before = answer.previous ? h("dd", { class: "hint" }, `before: ${format(answer.previous[key])}`) : null;
-  return h("div", { class: "figure", dataset: { figure: key } }, h("dt", null, label), h("dd", { class: "figure-value" }, format(answer[key])), before);
+  return h(
+    "div",
+    { class: "figure", dataset: { figure: key } },
+    h("dt", null, label),
+    h("dd", { class: "figure-value" }, format(answer[key])),
+    before,
+  );
 }
 
 function drawSeries({ series, previous, tz, sessions, marks }, interval) {
-  const earlier = previous ? [{ label: "Sessions before", values: previous.series.map((each) => each.sessions), dashed: true }] : [];
+  const earlier = previous
+    ? [{ label: "Sessions before", values: previous.series.map((each) => each.sessions), dashed: true }]
+    : [];
   return lineChart({
     labels: series.map(({ bucket }) => formatBucket(bucket, tz, interval)),
     series: [
@@ -70,7 +89,11 @@ function drawSeries({ series, previous, tz, sessions, marks }, interval) {
 function buildList() {
   const parameters = () => ({ limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null });
   return reportPanel({
-    title: "One by one", report: "sessions", wide: true, watch: [OFFSET], parameters,
+    title: "One by one",
+    report: "sessions",
+    wide: true,
+    watch: [OFFSET],
+    parameters,
     csv: { report: "sessions", parameters: () => ({ ...parameters(), limit: MAX_ROWS }), fileName: "sessions.csv" },
     isEmpty: (answer) => answer.sessions === 0,
     render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
@@ -78,7 +101,15 @@ function buildList() {
 }
 
 function buildPages({ sessions, items }) {
-  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: items.length, total: sessions, one: "session", many: "sessions" });
+  return buildPager({
+    key: OFFSET,
+    offset: readOffset(OFFSET),
+    limit: PAGE_ROWS,
+    shown: items.length,
+    total: sessions,
+    one: "session",
+    many: "sessions",
+  });
 }
 
 function buildRows({ items, tz }) {

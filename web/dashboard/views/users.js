@@ -12,8 +12,15 @@ const PAGE_ROWS = 50;
 const FIELDS = {
   search: { key: "users.search", label: "Find", kind: "text", empty: "part of an id", clears: [OFFSET] },
   sort: {
-    key: "users.sort", label: "Sort by", fallback: "lastSeen", clears: [OFFSET],
-    choices: [["lastSeen", "last seen"], ["firstSeen", "first seen"], ["events", "events"]],
+    key: "users.sort",
+    label: "Sort by",
+    fallback: "lastSeen",
+    clears: [OFFSET],
+    choices: [
+      ["lastSeen", "last seen"],
+      ["firstSeen", "first seen"],
+      ["events", "events"],
+    ],
   },
 };
 
@@ -42,18 +49,34 @@ export function show(container) {
 function showList(container) {
   const parameters = () => ({ ...readFields(FIELDS), limit: PAGE_ROWS, offset: readOffset(OFFSET), compare: null });
   const people = reportPanel({
-    title: "People", report: "users", wide: true, watch: [...keysOf(FIELDS), OFFSET],
-    parameters, csv: { report: "users", parameters: () => ({ ...parameters(), limit: MAX_ROWS }), fileName: "people.csv" },
+    title: "People",
+    report: "users",
+    wide: true,
+    watch: [...keysOf(FIELDS), OFFSET],
+    parameters,
+    csv: { report: "users", parameters: () => ({ ...parameters(), limit: MAX_ROWS }), fileName: "people.csv" },
     isEmpty: ({ total }) => total === 0,
     emptyText: "Nobody in this range.",
     render: (answer) => h("div", { class: "stack rows" }, buildRows(answer), buildPages(answer)),
   });
-  replace(container, buildForm(() => FIELDS, "Find people"), h("div", { class: "grid" }, people));
+  replace(
+    container,
+    buildForm(() => FIELDS, "Find people"),
+    h("div", { class: "grid" }, people),
+  );
   return followRange(OFFSET);
 }
 
 function buildPages({ total, users }) {
-  return buildPager({ key: OFFSET, offset: readOffset(OFFSET), limit: PAGE_ROWS, shown: users.length, total, one: "person", many: "people" });
+  return buildPager({
+    key: OFFSET,
+    offset: readOffset(OFFSET),
+    limit: PAGE_ROWS,
+    shown: users.length,
+    total,
+    one: "person",
+    many: "people",
+  });
 }
 
 function buildRows({ users, tz }) {
