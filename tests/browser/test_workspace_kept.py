@@ -42,7 +42,7 @@ def test_a_panel_is_saved_asked_again_shared_and_the_link_taken_back(
     page: Page, make_page: MakePage, production: Service, team: Team
 ) -> None:
     enter(page, production, team.tokens["analyst"], team.project_key, last="7d", view="sessions")
-    page.get_by_role("button", name="Save Sessions over time as a report").click()
+    page.get_by_role("button", name="Save Sessions at a glance as a report").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("last 7 days")
     dialog.get_by_label("Name").fill("Sessions of the week")

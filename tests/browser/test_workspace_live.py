@@ -51,6 +51,21 @@ def test_events_and_figures_appear_as_they_are_stored(page: Page, service: Servi
     assert watch.found == []
 
 
+def test_what_events_contain_is_shown_as_text(page: Page, service: Service, project_key: str) -> None:
+    watch = Watch(page, service)
+    markup = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    event = {"eventName": markup, "userId": markup, "url": f"https://blog.example/?q={markup}"}
+    open_dashboard(page, service, project_key, view="live")
+    assert service.post_events(project_key, [event]).status == 200
+    expect(page.locator(".live-events .event-name")).to_have_text(markup)
+    expect(page.locator(".live-events img, .live-events script")).to_have_count(0)
+    page.locator(".live-events tbody a").click()
+    wait_until_shown(page)
+    open_dashboard(page, service, project_key, view="start")
+    expect(page.locator(".first-event .event-name")).to_have_text(markup)
+    assert watch.found == []
+
+
 def test_a_pause_holds_the_list_and_what_came_meanwhile_is_there_after_it(
     page: Page, service: Service, project_key: str
 ) -> None:

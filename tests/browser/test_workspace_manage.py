@@ -168,7 +168,9 @@ def test_somebody_is_invited_registers_is_promoted_and_removed(
     page.reload()
     wait_until_shown(page)
     expect(find_row(page, "whoever has the link")).to_have_count(0)
-    page.get_by_label(f"Role of {name}").select_option("analyst")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH") as changed:
+        page.get_by_label(f"Role of {name}").select_option("analyst")
+    assert changed.value.ok
     expect(page.get_by_label(f"Role of {name}")).to_have_value("analyst")
     roles = {each["username"]: each["role"] for each in list_members(team)}
     assert roles[name] == "analyst"

@@ -85,7 +85,16 @@ export function cardTable(table, caption) {
 
 /** A small button in a row of a table; `label` says in full what it does, and to what. */
 export function rowButton(text, label, onClick, { isDanger = false } = {}) {
-  return h("button", { type: "button", class: isDanger ? "button small danger" : "button small", "aria-label": label, onClick }, text);
+  const attempt = () => tryOut(label, onClick);
+  return h("button", { type: "button", class: isDanger ? "button small danger" : "button small", "aria-label": label, onClick: attempt }, text);
+}
+
+async function tryOut(label, action) {
+  try {
+    await action();
+  } catch (error) {
+    openDialog({ title: `${label}: that did not work`, content: [h("p", { class: "problem", role: "alert" }, error.message)] });
+  }
 }
 
 /** A button that stands in the head of a panel. */

@@ -4,7 +4,7 @@ import { ask } from "../api.js";
 import { confirmDialog } from "../dialog.js";
 import { formatDay, formatNumber, h, replace } from "../dom.js";
 import { cardTable, headButton, rowButton } from "../forms.js";
-import { panel } from "../panel.js";
+import { buildError, panel } from "../panel.js";
 import { currentZone, readFilters } from "../range.js";
 import { session } from "../session.js";
 import { state } from "../state.js";
@@ -18,7 +18,7 @@ const ADDRESS = "/v1/cohorts";
 export function show(container) {
   const draw = () => {
     const id = state.get(ID);
-    if (id && session.can("edit")) showEditor(container, id, () => state.set({ [ID]: null }));
+    if (id && session.can("edit")) showEditor(container, id, () => state.set({ [ID]: null })).catch((error) => replace(container, buildError(error, draw)));
     else showList(container);
   };
   draw();

@@ -5,7 +5,7 @@ import { confirmDialog, openDialog } from "../dialog.js";
 import { formatDay, formatTime, h, replace } from "../dom.js";
 import { badge, cardTable, headButton, readText, rowButton, showSecret, textInput } from "../forms.js";
 import { selectInput } from "../inputs.js";
-import { buildEmpty, panel } from "../panel.js";
+import { buildEmpty, buildError, panel } from "../panel.js";
 import { canInvite, isOwner, mayManage } from "../rights.js";
 import { session } from "../session.js";
 import { state } from "../state.js";
@@ -20,13 +20,14 @@ const ROLES = [
 
 /** Fill the container; the result ends it. */
 export function show(container) {
-  const draw = () => drawAll(container, draw);
+  const draw = () => drawAll(container, draw).catch((error) => replace(container, buildError(error, draw)));
   draw();
   return state.subscribe(CHOSEN, draw);
 }
 
 async function drawAll(container, redraw) {
   const { organisations } = await ask("GET", "/v1/organisations");
+  if (!container.isConnected) return;
   const chosen = organisations.find(({ id }) => id === state.get(CHOSEN))
     ?? organisations.find(({ id }) => id === session.project?.organisationId) ?? organisations[0];
   if (!chosen) {

@@ -2,7 +2,7 @@
 
 import { ask } from "../api.js";
 import { announce, formatNumber, h, replace } from "../dom.js";
-import { copyBox } from "../forms.js";
+import { copyBox, rowButton } from "../forms.js";
 import { followLive, live } from "../live.js";
 import { buildEmpty } from "../panel.js";
 import { session } from "../session.js";
@@ -42,9 +42,10 @@ function describe({ projectKey }, { apiKey }) {
 
 /** Events of all time, so that a project that has some does not wait for its first. */
 async function countEvents(parts, project) {
-  const { totalEvents } = await ask("GET", "/v1/reports/overview", { query: { projectKey: project.projectKey, includeBots: true } });
-  if (parts.isClosed) return;
-  parts.total = totalEvents;
+  const query = { projectKey: project.projectKey, includeBots: true };
+  const totals = await ask("GET", "/v1/reports/overview", { query }).catch(() => null);
+  if (parts.isClosed || !totals) return;
+  parts.total = totals.totalEvents;
   drawStatus(parts, project);
 }
 
@@ -80,12 +81,11 @@ function drawSnippet(parts, project, id) {
 function buildKeyNote(parts, project, id) {
   if (id === "script") return h("p", { class: "problem" }, "This project takes events with an API key only, and a page cannot keep one secret. Allow public events in the project's settings to use the script.");
   if (parts.apiKey) return h("p", null, "The key below is shown this one time.");
-  const make = async (event) => {
-    event.currentTarget.disabled = true;
+  const make = async () => {
     const body = { name: "First steps", scopes: ["ingest"] };
     parts.apiKey = (await ask("POST", `/v1/projects/${project.projectKey}/keys`, { body })).apiKey;
     drawSnippet(parts, project, id);
   };
   return h("p", null, "This project takes events with an API key only. ",
-    session.can("admin") ? h("button", { type: "button", class: "button small", onClick: make }, "Make a key that may send") : "Ask an admin for a key with the scope ingest.");
+    session.can("admin") ? rowButton("Make a key that may send", "Make a key that may send", make) : "Ask an admin for a key with the scope ingest.");
 }
