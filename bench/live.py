@@ -136,8 +136,8 @@ def compare_cpu(bench: Bench, name: str) -> float:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="length of one run (10)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each kind (5)")
+    parser.add_argument("--seconds", type=float, default=30, help="length of one run (30)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (3)")
     parser.add_argument("--viewers", type=int, default=200, help="viewers, half of them by WebSocket (200)")
     parser.add_argument("--batch", type=int, default=500, help="events of a batch (500)")
     parser.add_argument("--connections", type=int, default=32, help="clients that send single events (32)")

@@ -66,11 +66,17 @@ class FigureReader:
 
     def read(self, context: Context, project: Project) -> Figures:
         """The figures now. Raises Unavailable, StoreUnavailable."""
-        waiting = context.copy.count_waiting(project.project_key, epoch=project.data_epoch)
-        is_sealed = waiting > self._compute_budget(context.config.seal_events)
+        is_sealed = self._is_too_much(context, project)
         if not is_sealed:
             self._read_at = self._monotonic()
         return compute_figures(context, project, self._totals, now_ms=clock.fetch_now_ms(), is_sealed=is_sealed)
+
+    def _is_too_much(self, context: Context, project: Project) -> bool:
+        """Whether more events wait than may be read now, and some are sealed, so that there is something to count."""
+        waiting = context.copy.count_waiting(project.project_key, epoch=project.data_epoch)
+        if waiting <= self._compute_budget(context.config.seal_events):
+            return False
+        return bool(context.copy.fetch_sealed(project.project_key, epoch=project.data_epoch).segments)
 
     def _compute_budget(self, seal_events: int) -> int:
         """Events that may be read now. More than `seal_events` are about to be sealed, and need not be read at all."""

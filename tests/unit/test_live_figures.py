@@ -81,17 +81,27 @@ def test_of_more_than_it_may_read_what_is_sealed_is_counted_as_of_the_last_of_it
     assert (figures.total_events, figures.as_of) == (201, clock.format_ms(START_MS + 30_000))
 
 
+def test_where_nothing_is_sealed_yet_what_waits_is_counted_all_the_same(
+    installation: Installation, project: Project, numbers: Iterator[int]
+) -> None:
+    send(installation, project, SEAL_EVENTS + 50, numbers)
+    figures = FigureReader(SealedTotals()).read(installation.context, project)
+    assert (figures.current_visitors, figures.total_events) == (SEAL_EVENTS + 50, SEAL_EVENTS + 50)
+
+
 def test_what_it_may_read_grows_with_time(
     installation: Installation, project: Project, numbers: Iterator[int]
 ) -> None:
     seconds = Seconds()
     reader = FigureReader(SealedTotals(), monotonic=seconds)
+    send(installation, project, 1, numbers)
+    installation.context.copy.seal(project.project_key, force=True)
     reader.read(installation.context, project)
     send(installation, project, 50, numbers)
     seconds.now += 49 / READ_EVENTS_PER_SECOND
-    assert reader.read(installation.context, project).total_events == 0
+    assert reader.read(installation.context, project).total_events == 1
     seconds.now += 1 / READ_EVENTS_PER_SECOND
-    assert reader.read(installation.context, project).total_events == 50
+    assert reader.read(installation.context, project).total_events == 51
 
 
 def test_sealed_events_are_counted_once_and_anew_when_they_change(
