@@ -52,6 +52,21 @@ def test_events_of_a_moment_are_sent_together(page: Page, shop: Shop) -> None:
     assert [len(batch) for batch in batches] == [100, 100, 51]
 
 
+def test_a_full_batch_of_a_script_with_long_characters_is_sent(page: Page, shop: Shop) -> None:
+    page.goto(shop.put("/"))
+    page.evaluate("for (let i = 0; i < 100; i++) apptracker.track('click', {text: '\u8a9e'.repeat(300)})")
+    shop.wait_for_events("page_view", *["click"] * 100)
+
+
+def test_what_cannot_be_sent_is_an_error_of_its_call_and_of_no_other(page: Page, shop: Shop) -> None:
+    page.goto(shop.put("/"))
+    page.evaluate("window.state = {}; apptracker.track('before', {state}); state.self = state")
+    assert page.evaluate("try { apptracker.track('endless', {state}) } catch (error) { error.name }") == "TypeError"
+    page.evaluate("apptracker.track('after')")
+    events = shop.wait_for_events("page_view", "before", "after")
+    assert of(events, "endless") == []
+
+
 def test_closing_the_tab_sends_what_waits(page: Page, shop: Shop) -> None:
     page.goto(shop.put("/"))
     page.evaluate("apptracker.track('last words')")
@@ -200,6 +215,25 @@ def test_without_consent_nothing_is_sent_or_stored(page: Page, shop: Shop) -> No
     events = shop.wait_for_events("back")
     assert {event["eventName"] for event in events} <= {"page_view", "page_leave", "welcome", "back"}
     assert of(events, "back")[0]["anonymousId"] != view["anonymousId"]
+
+
+def test_consent_that_is_withdrawn_in_one_tab_counts_in_all(page: Page, shop: Shop) -> None:
+    address = shop.put("/")
+    page.goto(address)
+    shop.wait_for_events("page_view")
+    page.context.route(INGEST, lambda route: route.abort())
+    page.evaluate("apptracker.track('unsent')")
+    other = page.context.new_page()
+    other.goto(address)
+    other.evaluate("apptracker.consent(false)")
+    batches = note_batches(page)
+    page.context.unroute(INGEST)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    show(page, False)
+    other.evaluate("apptracker.consent(true); apptracker.track('again')")
+    page.evaluate("apptracker.track('here too')")
+    shop.wait_for_events("again", "here too")
+    assert "unsent" not in {event["eventName"] for batch in batches for event in batch}
 
 
 @pytest.mark.parametrize("wish", ["doNotTrack", "globalPrivacyControl"])

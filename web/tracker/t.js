@@ -16,7 +16,7 @@
   const prefix = "apptracker." + options.project + ".";
   const isAutomatic = options.auto !== "false";
   const SEND_AFTER_MS = 1e3, RETRY_MOST_MS = 6e4, SEND_MOST = 100, SEND_LEAVING = 40, KEEP_MOST = 1e3;
-  // Characters of a request that outlives its page; browsers allow 64 KB.
+  // Bytes of a request that outlives its page; browsers allow 64 KB.
   const OUTLIVING_MOST = 6e4;
   // Half an hour without an event ends a session. Leaving a page that lay open for longer must not begin a new one; a
   // minute less, since the server corrects the clock anew for each request.
@@ -107,6 +107,8 @@
   // As text/plain, which needs no preflight. An answer that nobody waits for leaves the events where they are: they are
   // sent again with the next page, and their ids keep them from counting twice.
   const post = (events, isLeaving) => {
+    // Another tab may have been told since that nothing is wanted.
+    if (!isAllowed()) return waiting.clear();
     if (!events.length) return;
     const body = buildBody(events), url = host + "/v1/events/batch", ids = events.map(({ eventId }) => eventId);
     ids.forEach((id) => underway.add(id));
@@ -121,7 +123,7 @@
       ids.forEach(forget);
       if (waiting.size) schedule(0);
     };
-    fetch(url, { method: "POST", body, keepalive: body.length < OUTLIVING_MOST, credentials: "omit" }).then(
+    fetch(url, { method: "POST", body, keepalive: new Blob([body]).size < OUTLIVING_MOST, credentials: "omit" }).then(
       (answer) => finish(answer.status, +answer.headers.get("Retry-After")),
       () => finish(),
     );
@@ -138,7 +140,9 @@
   const record = (eventName, metadata, timestamp = Date.now()) => {
     // Strictly later than the event before: a view is left before the next one begins.
     lastTime = Math.max(timestamp, lastTime + 1);
-    const event = { eventName, eventId: makeId(), timestamp: lastTime, anonymousId: readAnonymousId(), url, metadata: { ...metadata } };
+    // A copy: what the page does with its objects later is not the event's, and what is no JSON fails here and now.
+    const copy = JSON.parse(JSON.stringify({ ...metadata }));
+    const event = { eventName, eventId: makeId(), timestamp: lastTime, anonymousId: readAnonymousId(), url, metadata: copy };
     if (read("user")) event.userId = read("user");
     if (referrer) event.referrer = referrer;
     keep(event);
