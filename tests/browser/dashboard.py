@@ -31,9 +31,10 @@ def build_address(service: Service, project_key: str | None = None, **state: obj
 
 
 def wait_until_shown(page: Page) -> None:
-    """Return when the view is there and none of its panels is loading."""
+    """Return when the view is there, none of its panels is loading, and every chart is drawn."""
     page.wait_for_selector("html[data-ready=true]", state="attached")
     page.wait_for_selector(".panel[aria-busy=true]", state="detached")
+    page.wait_for_selector(".chart:not([data-drawn])", state="detached")
 
 
 def list_views(page: Page) -> list[str]:

@@ -35,6 +35,7 @@ function draw(drawing) {
   if (!drawing.isOpen || !drawing.canvas.isConnected) return;
   drawing.chart?.destroy();
   drawing.chart = new globalThis.Chart(drawing.canvas, drawing.configure(readColours()));
+  drawing.canvas.parentElement.toggleAttribute("data-drawn", true);
 }
 
 function loadChart() {
