@@ -15,14 +15,29 @@ let count = 0;
 export function textInput({ label, value = "", type = "text", hint, ...attributes }) {
   const id = `text-${(count += 1)}`;
   const described = hint ? `${id}-hint` : null;
-  const input = h("input", { id, class: "input", type, value, autocomplete: "off", "aria-describedby": described, ...attributes });
+  const input = h("input", {
+    id,
+    class: "input",
+    type,
+    value,
+    autocomplete: "off",
+    "aria-describedby": described,
+    ...attributes,
+  });
   return wrap(id, label, input, hint);
 }
 
 /** A labelled text of several lines. */
 export function areaInput({ label, value = "", hint, ...attributes }) {
   const id = `text-${(count += 1)}`;
-  const input = h("textarea", { id, class: "input", rows: 4, value, "aria-describedby": hint ? `${id}-hint` : null, ...attributes });
+  const input = h("textarea", {
+    id,
+    class: "input",
+    rows: 4,
+    value,
+    "aria-describedby": hint ? `${id}-hint` : null,
+    ...attributes,
+  });
   return wrap(id, label, input, hint);
 }
 
@@ -50,7 +65,11 @@ export function findEndOfDay(day) {
 /** A text to be copied, with a button that does it. */
 export function copyBox(text, label) {
   const shown = h("code", { class: "copy-text", tabindex: "0", "aria-label": label }, text);
-  const button = h("button", { type: "button", class: "button small", "aria-label": `Copy ${label}`, onClick: () => copy(text, shown, button) }, "Copy");
+  const button = h(
+    "button",
+    { type: "button", class: "button small", "aria-label": `Copy ${label}`, onClick: () => copy(text, shown, button) },
+    "Copy",
+  );
   return h("div", { class: "copy-box" }, shown, button);
 }
 
@@ -70,7 +89,11 @@ async function copy(text, shown, button) {
 export function showSecret({ title, label, secret, note, onClose }) {
   return openDialog({
     title,
-    content: [h("p", null, note), copyBox(secret, label), h("p", { class: "hint" }, "It is shown this one time: keep it now.")],
+    content: [
+      h("p", null, note),
+      copyBox(secret, label),
+      h("p", { class: "hint" }, "It is shown this one time: keep it now."),
+    ],
     onClose,
   });
 }
@@ -79,21 +102,29 @@ export function showSecret({ title, label, secret, note, onClose }) {
 export function cardTable(table, caption) {
   const frame = buildTable(table, `${caption}, one a row`);
   frame.classList.add("cards");
-  for (const heading of frame.querySelectorAll("th:empty")) heading.append(h("span", { class: "visually-hidden" }, "Actions"));
+  for (const heading of frame.querySelectorAll("th:empty"))
+    heading.append(h("span", { class: "visually-hidden" }, "Actions"));
   return frame;
 }
 
 /** A small button in a row of a table; `label` says in full what it does, and to what. */
 export function rowButton(text, label, onClick, { isDanger = false } = {}) {
   const attempt = () => tryOut(label, onClick);
-  return h("button", { type: "button", class: isDanger ? "button small danger" : "button small", "aria-label": label, onClick: attempt }, text);
+  return h(
+    "button",
+    { type: "button", class: isDanger ? "button small danger" : "button small", "aria-label": label, onClick: attempt },
+    text,
+  );
 }
 
 async function tryOut(label, action) {
   try {
     await action();
   } catch (error) {
-    openDialog({ title: `${label}: that did not work`, content: [h("p", { class: "problem", role: "alert" }, error.message)] });
+    openDialog({
+      title: `${label}: that did not work`,
+      content: [h("p", { class: "problem", role: "alert" }, error.message)],
+    });
   }
 }
 

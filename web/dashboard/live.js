@@ -8,7 +8,15 @@ const KEPT_EVENTS = 200;
 const KEPT_READINGS = 120;
 
 /** What is known now. `state` is "off", "connecting", "open", "retrying" or "refused". */
-export const live = { projectKey: null, figures: null, readings: [], events: [], state: "off", problem: null, isSkipped: false };
+export const live = {
+  projectKey: null,
+  figures: null,
+  readings: [],
+  events: [],
+  state: "off",
+  problem: null,
+  isSkipped: false,
+};
 
 const listeners = new Set();
 let controller = null;

@@ -13,17 +13,38 @@ const IS_TIME = /(At|Seen|bucket)$/;
 export function renderAnswer(name, answer) {
   const shape = SHAPES[name] ?? {};
   const figures = (shape.figures ?? []).filter((key) => key in answer);
-  const tables = (shape.lists ?? []).filter((list) => Array.isArray(answer[list])).map((list) => ({ list, rows: answer[list].map((row) => flattenRow(row, answer)) }));
+  const tables = (shape.lists ?? [])
+    .filter((list) => Array.isArray(answer[list]))
+    .map((list) => ({ list, rows: answer[list].map((row) => flattenRow(row, answer)) }));
   const isEmpty = !figures.length && tables.every(({ rows }) => !rows.length);
   if (isEmpty) return buildEmpty();
-  return h("div", { class: "stack" }, figures.length ? buildFigures(figures, answer) : null, buildChart(shape, tables, answer),
-    tables.filter(({ rows }) => rows.length).map(({ list, rows }, _, all) => buildList(list, rows, answer, all.length > 1)));
+  return h(
+    "div",
+    { class: "stack" },
+    figures.length ? buildFigures(figures, answer) : null,
+    buildChart(shape, tables, answer),
+    tables
+      .filter(({ rows }) => rows.length)
+      .map(({ list, rows }, _, all) => buildList(list, rows, answer, all.length > 1)),
+  );
 }
 
 function buildFigures(keys, answer) {
-  return h("dl", { class: "figures" }, keys.map((key) => h("div", { class: "figure", dataset: { figure: key } },
-    h("dt", null, nameField(key)), h("dd", { class: "figure-value" }, formatField(key, answer[key], answer)),
-    answer.previous && key in answer.previous ? h("dd", { class: "hint" }, `before: ${formatField(key, answer.previous[key], answer)}`) : null)));
+  return h(
+    "dl",
+    { class: "figures" },
+    keys.map((key) =>
+      h(
+        "div",
+        { class: "figure", dataset: { figure: key } },
+        h("dt", null, nameField(key)),
+        h("dd", { class: "figure-value" }, formatField(key, answer[key], answer)),
+        answer.previous && key in answer.previous
+          ? h("dd", { class: "hint" }, `before: ${formatField(key, answer.previous[key], answer)}`)
+          : null,
+      ),
+    ),
+  );
 }
 
 /** A value as its name says that it is meant. */
@@ -40,7 +61,12 @@ export function formatField(key, value, { tz, interval } = {}) {
 
 function buildList(list, rows, answer, isNamed) {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const columns = keys.map((key) => ({ key, label: nameColumn(key), isNumber: rows.some((row) => typeof row[key] === "number"), render: (row) => buildCell(key, row[key], answer) }));
+  const columns = keys.map((key) => ({
+    key,
+    label: nameColumn(key),
+    isNumber: rows.some((row) => typeof row[key] === "number"),
+    render: (row) => buildCell(key, row[key], answer),
+  }));
   const table = buildTable({ columns, rows }, nameField(list));
   return isNamed ? h("div", { class: "stack" }, h("h3", null, nameField(list)), table) : table;
 }
@@ -54,7 +80,7 @@ function nameColumn(key) {
 }
 
 function buildChart({ chart }, tables, answer) {
-  const rows = chart ? tables.find(({ list }) => list === chart.list)?.rows ?? [] : [];
+  const rows = chart ? (tables.find(({ list }) => list === chart.list)?.rows ?? []) : [];
   if (!rows.length) return null;
   const shown = chart.kind === "line" ? rows : rows.slice(0, MOST_BARS);
   const options = {

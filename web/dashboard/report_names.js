@@ -1,15 +1,40 @@
 /** Reports, properties and figures as people call them. */
 
 const REPORTS = {
-  overview: "Overview", "top-events": "Top events", "events-timeseries": "Events over time", funnel: "Funnel",
-  conversion: "Conversion", sessions: "Sessions", pages: "Pages", sources: "Sources", devices: "Devices",
-  locations: "Locations", paths: "Paths", retention: "Retention", "active-users": "Active people",
-  stickiness: "Stickiness", lifecycle: "Lifecycle", breakdown: "Breakdown", users: "People",
+  overview: "Overview",
+  "top-events": "Top events",
+  "events-timeseries": "Events over time",
+  funnel: "Funnel",
+  conversion: "Conversion",
+  sessions: "Sessions",
+  pages: "Pages",
+  sources: "Sources",
+  devices: "Devices",
+  locations: "Locations",
+  paths: "Paths",
+  retention: "Retention",
+  "active-users": "Active people",
+  stickiness: "Stickiness",
+  lifecycle: "Lifecycle",
+  breakdown: "Breakdown",
+  users: "People",
 };
 const WORDS = {
-  dau: "A day", wau: "A week", mau: "A month", uniqueUsers: "People", userId: "Person", uniqueEventNames: "Event names",
-  totalUsers: "People", users: "People", totalEvents: "Events", count: "Events", value: "Value", size: "People",
-  isIdentified: "Known", bucket: "From", os: "System",
+  dau: "A day",
+  wau: "A week",
+  mau: "A month",
+  uniqueUsers: "People",
+  userId: "Person",
+  uniqueEventNames: "Event names",
+  totalUsers: "People",
+  users: "People",
+  totalEvents: "Events",
+  count: "Events",
+  value: "Value",
+  size: "People",
+  isIdentified: "Known",
+  bucket: "From",
+  os: "System",
 };
 
 /** "Events over time" for `events-timeseries`. */
@@ -20,7 +45,10 @@ export function nameReport(report) {
 /** "Bounce rate" for `bounceRate`. */
 export function nameField(key) {
   if (WORDS[key]) return WORDS[key];
-  const words = key.replace(/Seconds$|At$/, "").replace(/([A-Z])/g, " $1").toLowerCase();
+  const words = key
+    .replace(/Seconds$|At$/, "")
+    .replace(/([A-Z])/g, " $1")
+    .toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

@@ -18,10 +18,24 @@ function openSave({ report, parameters, title }) {
   const description = areaInput({ label: "What it is for (optional)", maxlength: 2000 });
   openDialog({
     title: "Save this report",
-    content: [name, description, h("p", { class: "hint" }, `${nameReport(report)}, ${describeParameters(question)}${question.filters ? ", with these filters" : ""}.`)],
+    content: [
+      name,
+      description,
+      h(
+        "p",
+        { class: "hint" },
+        `${nameReport(report)}, ${describeParameters(question)}${question.filters ? ", with these filters" : ""}.`,
+      ),
+    ],
     confirm: "Save",
     onConfirm: async () => {
-      const body = { projectKey, name: name.input.value, description: readText(description), report, parameters: question };
+      const body = {
+        projectKey,
+        name: name.input.value,
+        description: readText(description),
+        report,
+        parameters: question,
+      };
       await ask("POST", "/v1/saved-reports", { body });
       announce(`${name.input.value} is saved.`);
     },

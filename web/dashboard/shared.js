@@ -22,20 +22,55 @@ async function begin() {
 }
 
 async function fetchJson(path) {
-  const response = await fetch(path, { headers: { Accept: "application/json" }, credentials: "omit", cache: "no-store" });
+  const response = await fetch(path, {
+    headers: { Accept: "application/json" },
+    credentials: "omit",
+    cache: "no-store",
+  });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.error ?? "The service did not answer.");
   return answer;
 }
 
 function buildPage({ name, description, report, interval, expiresAt }, answer) {
-  return h("div", { class: "view" },
-    h("div", { class: "view-head" }, h("div", null, h("h1", null, name), description ? h("p", { class: "hint" }, description) : null)),
-    h("section", { class: "panel wide", "aria-label": name },
-      h("header", { class: "panel-head" }, h("div", { class: "panel-title" }, h("h2", null, nameReport(report)), h("p", null, describeRange(answer))),
-        h("div", { class: "panel-actions" }, h("button", { type: "button", class: "button quiet small", "aria-label": "Download as CSV", onClick: () => saveCsv(name) }, "CSV"))),
-      h("div", { class: "panel-body" }, renderAnswer(report, interval ? { interval, ...answer } : answer))),
-    h("p", { class: "hint spaced" }, `As of ${formatTime(answer.generatedAt, answer.tz)}, times in ${answer.tz}.${expiresAt ? ` This link ends on ${formatDay(expiresAt, answer.tz)}.` : ""}`));
+  return h(
+    "div",
+    { class: "view" },
+    h(
+      "div",
+      { class: "view-head" },
+      h("div", null, h("h1", null, name), description ? h("p", { class: "hint" }, description) : null),
+    ),
+    h(
+      "section",
+      { class: "panel wide", "aria-label": name },
+      h(
+        "header",
+        { class: "panel-head" },
+        h("div", { class: "panel-title" }, h("h2", null, nameReport(report)), h("p", null, describeRange(answer))),
+        h(
+          "div",
+          { class: "panel-actions" },
+          h(
+            "button",
+            {
+              type: "button",
+              class: "button quiet small",
+              "aria-label": "Download as CSV",
+              onClick: () => saveCsv(name),
+            },
+            "CSV",
+          ),
+        ),
+      ),
+      h("div", { class: "panel-body" }, renderAnswer(report, interval ? { interval, ...answer } : answer)),
+    ),
+    h(
+      "p",
+      { class: "hint spaced" },
+      `As of ${formatTime(answer.generatedAt, answer.tz)}, times in ${answer.tz}.${expiresAt ? ` This link ends on ${formatDay(expiresAt, answer.tz)}.` : ""}`,
+    ),
+  );
 }
 
 function describeRange({ from, to, tz }) {

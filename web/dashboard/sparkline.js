@@ -21,5 +21,8 @@ export function placePoints(values, width, height) {
   const shown = values.length === 1 ? [values[0], values[0]] : values;
   const most = Math.max(1, ...shown);
   const step = (width - 2 * EDGE) / Math.max(1, shown.length - 1);
-  return shown.map((value, index) => `${(EDGE + index * step).toFixed(1)},${(height - EDGE - (value / most) * (height - 2 * EDGE)).toFixed(1)}`);
+  return shown.map(
+    (value, index) =>
+      `${(EDGE + index * step).toFixed(1)},${(height - EDGE - (value / most) * (height - 2 * EDGE)).toFixed(1)}`,
+  );
 }

@@ -34,10 +34,19 @@ function buildJoining(token, enter) {
     await session.start();
     leave();
   };
-  return h("form", { class: "form", onSubmit: enter(join) },
-    h("p", null, "You are invited into an organisation. You are logged in as ", h("strong", null, session.user.username), "."),
+  return h(
+    "form",
+    { class: "form", onSubmit: enter(join) },
+    h(
+      "p",
+      null,
+      "You are invited into an organisation. You are logged in as ",
+      h("strong", null, session.user.username),
+      ".",
+    ),
     h("button", { type: "submit", class: "button primary" }, "Join"),
-    stateLink({ invitation: null, view: null }, "Not now"));
+    stateLink({ invitation: null, view: null }, "Not now"),
+  );
 }
 
 function accept(token) {
@@ -61,16 +70,33 @@ function buildRegistration(token, enter) {
   const username = textInput({ label: "User name", required: true, maxlength: 100, autocomplete: "username" });
   const email = textInput({ label: "E-mail (optional)", type: "email", autocomplete: "email" });
   const fullName = textInput({ label: "Full name (optional)", maxlength: 200, autocomplete: "name" });
-  const password = textInput({ label: "Password", type: "password", required: true, minlength: 8, maxlength: 200, autocomplete: "new-password", hint: "8 characters or more." });
+  const password = textInput({
+    label: "Password",
+    type: "password",
+    required: true,
+    minlength: 8,
+    maxlength: 200,
+    autocomplete: "new-password",
+    hint: "8 characters or more.",
+  });
   const register = async () => {
     const names = { username: username.input.value, email: readText(email), full_name: readText(fullName) };
     const given = Object.fromEntries(Object.entries(names).filter(([, value]) => value !== null));
-    await ask("POST", "/api/auth/register", { body: { ...given, password: password.input.value, ...(token ? { invitation: token } : {}) } });
+    await ask("POST", "/api/auth/register", {
+      body: { ...given, password: password.input.value, ...(token ? { invitation: token } : {}) },
+    });
     state.set({ invitation: null, view: null }, { replace: true });
     await session.logIn({ username: names.username, password: password.input.value });
   };
-  return h("form", { class: "form", onSubmit: enter(register) }, username, email, fullName, password,
-    h("button", { type: "submit", class: "button primary" }, "Register"));
+  return h(
+    "form",
+    { class: "form", onSubmit: enter(register) },
+    username,
+    email,
+    fullName,
+    password,
+    h("button", { type: "submit", class: "button primary" }, "Register"),
+  );
 }
 
 function buildLogin(enter) {
@@ -78,6 +104,12 @@ function buildLogin(enter) {
   const password = textInput({ label: "Password", type: "password", required: true, autocomplete: "current-password" });
   // the page is drawn anew then, for a user, who joins with one more click
   const logIn = () => session.logIn({ username: username.input.value, password: password.input.value });
-  return h("form", { class: "form", onSubmit: enter(logIn) }, h("p", null, "You have an account already?"), username, password,
-    h("button", { type: "submit", class: "button" }, "Log in to join"));
+  return h(
+    "form",
+    { class: "form", onSubmit: enter(logIn) },
+    h("p", null, "You have an account already?"),
+    username,
+    password,
+    h("button", { type: "submit", class: "button" }, "Log in to join"),
+  );
 }

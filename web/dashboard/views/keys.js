@@ -14,18 +14,30 @@ const SCOPES = [
   ["read", "Ask for reports", "read"],
   ["admin", "Everything in the project", "admin"],
 ];
-const GRACES = [["86400", "for another day"], ["3600", "for another hour"], ["604800", "for another week"], ["0", "no more"]];
+const GRACES = [
+  ["86400", "for another day"],
+  ["3600", "for another hour"],
+  ["604800", "for another week"],
+  ["0", "no more"],
+];
 
 /** Fill the container. */
 export function show(container) {
   const address = `/v1/projects/${session.project.projectKey}/keys`;
   const section = panel({
-    title: "API keys", subtitle: "For programs. A website needs none: it sends with the projectKey.", wide: true,
+    title: "API keys",
+    subtitle: "For programs. A website needs none: it sends with the projectKey.",
+    wide: true,
     actions: [headButton("New key", () => openNew(address, section))],
     load: async (signal) => (await ask("GET", address, { signal })).keys,
     isEmpty: (keys) => !keys.length,
     emptyText: "The project has no key.",
-    render: (keys) => buildList(keys.toSorted((a, b) => b.isActive - a.isActive), address, section),
+    render: (keys) =>
+      buildList(
+        keys.toSorted((a, b) => b.isActive - a.isActive),
+        address,
+        section,
+      ),
   });
   replace(container, section);
 }
@@ -53,15 +65,29 @@ function describeState({ isActive, revokedAt, graceEndsAt, expiresAt }) {
 
 function buildActions(key, address, section) {
   if (!key.isActive) return "";
-  const rotate = key.rotatedAt ? null : rowButton("Rotate", `Rotate ${key.name}`, () => openRotate(key, address, section));
-  return h("span", { class: "row-actions" }, rotate, rowButton("Revoke", `Revoke ${key.name}`, () => openRevoke(key, address, section), { isDanger: true }));
+  const rotate = key.rotatedAt
+    ? null
+    : rowButton("Rotate", `Rotate ${key.name}`, () => openRotate(key, address, section));
+  return h(
+    "span",
+    { class: "row-actions" },
+    rotate,
+    rowButton("Revoke", `Revoke ${key.name}`, () => openRevoke(key, address, section), { isDanger: true }),
+  );
 }
 
 function openNew(address, section) {
   const name = textInput({ label: "Name", required: true, maxlength: 200, placeholder: "checkout server" });
-  const boxes = SCOPES.map(([scope, label]) => checkInput({ label: `${label} (${scope})`, checked: scope === "ingest", onChange: () => {} }));
+  const boxes = SCOPES.map(([scope, label]) =>
+    checkInput({ label: `${label} (${scope})`, checked: scope === "ingest", onChange: () => {} }),
+  );
   const ends = textInput({ label: "Ends on (optional)", type: "date", hint: "At the end of that day, UTC." });
-  const limit = textInput({ label: "Requests a window (optional)", type: "number", min: 0, placeholder: "as everybody" });
+  const limit = textInput({
+    label: "Requests a window (optional)",
+    type: "number",
+    min: 0,
+    placeholder: "as everybody",
+  });
   openDialog({
     title: "New key",
     content: [name, h("fieldset", { class: "checks" }, h("legend", null, "It may"), boxes), ends, limit],
@@ -78,7 +104,12 @@ function openNew(address, section) {
 
 function reveal({ name, apiKey }, section) {
   section.reload();
-  showSecret({ title: `Key "${name}"`, label: "API key", secret: apiKey, note: "Send it as X-API-Key, or as Authorization: Bearer." });
+  showSecret({
+    title: `Key "${name}"`,
+    label: "API key",
+    secret: apiKey,
+    note: "Send it as X-API-Key, or as Authorization: Bearer.",
+  });
 }
 
 function openRotate(key, address, section) {
@@ -87,13 +118,19 @@ function openRotate(key, address, section) {
     title: `Rotate "${key.name}"`,
     content: [h("p", null, "A new secret takes the place of the old one, with the same name and rights."), grace],
     confirm: "Rotate",
-    onConfirm: async () => reveal(await ask("POST", `${address}/${key.id}/rotate`, { body: { graceSeconds: Number(grace.input.value) } }), section),
+    onConfirm: async () =>
+      reveal(
+        await ask("POST", `${address}/${key.id}/rotate`, { body: { graceSeconds: Number(grace.input.value) } }),
+        section,
+      ),
   });
 }
 
 function openRevoke(key, address, section) {
   confirmDialog({
-    title: `Revoke "${key.name}"?`, text: "Programs that use it are refused from this moment on, on every host.", confirm: "Revoke",
+    title: `Revoke "${key.name}"?`,
+    text: "Programs that use it are refused from this moment on, on every host.",
+    confirm: "Revoke",
     onConfirm: async () => {
       await ask("DELETE", `${address}/${key.id}`);
       return section.reload();

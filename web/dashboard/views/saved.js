@@ -29,10 +29,14 @@ function nameProject() {
 
 function showList(container) {
   const section = panel({
-    title: "Saved reports", subtitle: "Questions to ask again. Every panel of the other views has a Save button.", wide: true,
+    title: "Saved reports",
+    subtitle: "Questions to ask again. Every panel of the other views has a Save button.",
+    wide: true,
     load: async (signal) => (await ask("GET", ADDRESS, { query: nameProject(), signal })).savedReports,
     isEmpty: (reports) => !reports.length,
-    emptyText: session.can("edit") ? "Nothing is saved yet. Press Save in a panel of another view." : "Nothing is saved yet.",
+    emptyText: session.can("edit")
+      ? "Nothing is saved yet. Press Save in a panel of another view."
+      : "Nothing is saved yet.",
     render: (reports) => buildList(reports, () => section.reload()),
   });
   replace(container, section);
@@ -40,7 +44,17 @@ function showList(container) {
 
 function buildList(reports, reload) {
   const columns = [
-    { key: "name", label: "Name", render: ({ id, name, description }) => h("span", null, stateLink({ [ID]: id }, name), description ? h("span", { class: "hint block" }, description) : null) },
+    {
+      key: "name",
+      label: "Name",
+      render: ({ id, name, description }) =>
+        h(
+          "span",
+          null,
+          stateLink({ [ID]: id }, name),
+          description ? h("span", { class: "hint block" }, description) : null,
+        ),
+    },
     { key: "report", label: "Report", format: nameReport },
     { key: "parameters", label: "Range", format: describeParameters },
     { key: "share", label: "Link", render: describeShare },
@@ -58,11 +72,14 @@ function describeShare({ share }) {
 
 function buildActions(report, reload) {
   const { name, share } = report;
-  return h("span", { class: "row-actions" },
+  return h(
+    "span",
+    { class: "row-actions" },
     rowButton("Share", `Share ${name}`, () => openShare(report, reload)),
     share ? rowButton("Take link back", `Take the link to ${name} back`, () => openUnshare(report, reload)) : null,
     rowButton("Rename", `Rename ${name}`, () => openRename(report, reload)),
-    rowButton("Delete", `Delete ${name}`, () => openDelete(report, reload), { isDanger: true }));
+    rowButton("Delete", `Delete ${name}`, () => openDelete(report, reload), { isDanger: true }),
+  );
 }
 
 function showOne(container, id) {
@@ -71,14 +88,17 @@ function showOne(container, id) {
   replace(container, h("div", { class: "stack" }, h("p", null, back), place));
   ask("GET", `${ADDRESS}/${encodeURIComponent(id)}`, { query: nameProject() }).then(
     (report) => place.isConnected && replace(place, buildOne(report, container)),
-    (error) => replace(place, h("p", { class: "problem", role: "alert" }, error.message)));
+    (error) => replace(place, h("p", { class: "problem", role: "alert" }, error.message)),
+  );
 }
 
 function buildOne(report, container) {
   const reload = () => showOne(container, report.id);
   return [
     panel({
-      title: report.name, subtitle: `${nameReport(report.report)}, ${describeParameters(report.parameters)}`, wide: true,
+      title: report.name,
+      subtitle: `${nameReport(report.report)}, ${describeParameters(report.parameters)}`,
+      wide: true,
       load: (signal) => ask("GET", `${ADDRESS}/${report.id}/result`, { query: nameProject(), signal }),
       render: (answer) => renderOne(report, answer),
     }),
@@ -88,9 +108,19 @@ function buildOne(report, container) {
 
 function renderOne(report, answer) {
   const home = h("p", { class: "links" });
-  findHome(report).then((changes) => changes && home.append(stateLink({ ...changes, [ID]: null }, `Open as ${nameReport(report.report)}, to change it`)));
-  return h("div", { class: "stack" }, report.description ? h("p", null, report.description) : null, renderAnswer(report.report, { ...answer, interval: report.parameters.interval }), home,
-    h("p", { class: "hint" }, `As of ${formatTime(answer.generatedAt, answer.tz)}, times in ${answer.tz}.`));
+  findHome(report).then(
+    (changes) =>
+      changes &&
+      home.append(stateLink({ ...changes, [ID]: null }, `Open as ${nameReport(report.report)}, to change it`)),
+  );
+  return h(
+    "div",
+    { class: "stack" },
+    report.description ? h("p", null, report.description) : null,
+    renderAnswer(report.report, { ...answer, interval: report.parameters.interval }),
+    home,
+    h("p", { class: "hint" }, `As of ${formatTime(answer.generatedAt, answer.tz)}, times in ${answer.tz}.`),
+  );
 }
 
 function openShare(report, reload) {
@@ -99,21 +129,31 @@ function openShare(report, reload) {
     title: `Share ${report.name}`,
     content: [
       h("p", null, "Whoever has the link sees this report as it is at the time, and nothing else of the project."),
-      report.share ? h("p", { class: "problem" }, "There is a link already. It stops working when you make a new one.") : null, ends,
+      report.share
+        ? h("p", { class: "problem" }, "There is a link already. It stops working when you make a new one.")
+        : null,
+      ends,
     ],
     confirm: "Make a link",
     onConfirm: async () => {
       const expiry = ends.input.value ? { expiresAt: findEndOfDay(ends.input.value) } : {};
       const { url } = await ask("POST", `${ADDRESS}/${report.id}/share`, { body: { ...nameProject(), ...expiry } });
       reload();
-      showSecret({ title: "The link", label: "link", secret: url.replace("/v1/shared/", "/shared/"), note: "Anybody who has it sees the report, without logging in." });
+      showSecret({
+        title: "The link",
+        label: "link",
+        secret: url.replace("/v1/shared/", "/shared/"),
+        note: "Anybody who has it sees the report, without logging in.",
+      });
     },
   });
 }
 
 function openUnshare(report, reload) {
   confirmDialog({
-    title: `Take the link to ${report.name} back?`, text: "It shows nothing from this moment on, on every host.", confirm: "Take it back",
+    title: `Take the link to ${report.name} back?`,
+    text: "It shows nothing from this moment on, on every host.",
+    confirm: "Take it back",
     onConfirm: async () => {
       await ask("DELETE", `${ADDRESS}/${report.id}/share`, { query: nameProject() });
       return reload();
@@ -123,11 +163,19 @@ function openUnshare(report, reload) {
 
 function openRename(report, reload) {
   const name = textInput({ label: "Name", value: report.name, required: true, maxlength: 200 });
-  const description = areaInput({ label: "What it is for (optional)", value: report.description ?? "", maxlength: 2000 });
+  const description = areaInput({
+    label: "What it is for (optional)",
+    value: report.description ?? "",
+    maxlength: 2000,
+  });
   openDialog({
-    title: `Rename ${report.name}`, content: [name, description], confirm: "Save",
+    title: `Rename ${report.name}`,
+    content: [name, description],
+    confirm: "Save",
     onConfirm: async () => {
-      await ask("PATCH", `${ADDRESS}/${report.id}`, { body: { ...nameProject(), name: name.input.value, description: readText(description) } });
+      await ask("PATCH", `${ADDRESS}/${report.id}`, {
+        body: { ...nameProject(), name: name.input.value, description: readText(description) },
+      });
       return reload();
     },
   });
@@ -135,7 +183,9 @@ function openRename(report, reload) {
 
 function openDelete(report, reload) {
   confirmDialog({
-    title: `Delete ${report.name}?`, text: "A link to it stops working too.", confirm: "Delete",
+    title: `Delete ${report.name}?`,
+    text: "A link to it stops working too.",
+    confirm: "Delete",
     onConfirm: async () => {
       await ask("DELETE", `${ADDRESS}/${report.id}`, { query: nameProject() });
       if (state.get(ID)) state.set({ [ID]: null });

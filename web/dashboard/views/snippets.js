@@ -7,7 +7,12 @@
 export function buildSnippets({ address, projectKey, apiKey = null }) {
   const target = { address, projectKey, apiKey };
   return [
-    { id: "script", title: "Website", text: buildScript(target), note: "Put it before </head> of every page. It sends page views, time on page, downloads and links to other sites." },
+    {
+      id: "script",
+      title: "Website",
+      text: buildScript(target),
+      note: "Put it before </head> of every page. It sends page views, time on page, downloads and links to other sites.",
+    },
     { id: "curl", title: "curl", text: buildCurl(target), note: "Run it in a terminal." },
     { id: "python", title: "Python", text: buildPython(target), note: "Nothing but Python itself is needed." },
     { id: "node", title: "Node", text: buildNode(target), note: "Node 18 or newer; nothing to install." },
