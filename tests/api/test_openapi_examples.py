@@ -29,7 +29,7 @@ EXAMPLE_COHORT, EXAMPLE_ANNOTATION, EXAMPLE_REPORT = "9b1d4a0f8f2f4d1c", "1c6b1d
 EXAMPLE_LINK = "Qk0nJ0b4Jv2m8bq9s1YQe7hT5uK6wRz0cF1dG2aLs4c"
 NEEDS_A_PROVIDER = {"startGoogleSignIn", "finishGoogleSignIn"}
 """Answered in test_google."""
-FROM_PAGES = {"postBatch", "collect", "createVisit", "track"}
+FROM_PAGES = {"postBatch", "collect", "createVisit", "showPixel", "track"}
 """May come from a page, which has no key: in production it is the example's project that is not there."""
 REPORTS = sorted(name for name, (_, _, operation) in list_operations().items() if operation["tags"] == ["Reports"])
 by_operation = pytest.mark.parametrize("operation_id", sorted(list_operations()))
