@@ -222,7 +222,7 @@ class Crash(BaseException):
 CRASHES = (
     "services.rejections.erase_rejections", "services.erasure.find_ids", "stores.{}.erase_person",
     "services.erasure.clear_copies", "columns.remover.apply_removals", "columns.remover.write_segment",
-    "columns.copy.save_manifest", "columns.copy.delete_unused_files", "services.cache.ProcessCache.forget",
+    "columns.upkeep.save_manifest", "columns.upkeep.delete_unused_files", "services.cache.ProcessCache.forget",
     "stores.{}.scrub",
 )  # fmt: skip
 
