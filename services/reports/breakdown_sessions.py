@@ -42,7 +42,7 @@ def fetch_packing(population: Population, keys: list[str]) -> Packing | None:
     ((first_ms, last_ms, group_count),) = population.fetch(f"""
         SELECT epoch_ms(min(first_at)), epoch_ms(max(last_at)), count(*) FILTER (has_passing) FROM (
             SELECT min(occurred_at) AS first_at, max(occurred_at) AS last_at, bool_or(passes) AS has_passing
-            FROM ({build_session_events_sql(population)}) GROUP BY {", ".join(varying)})""")
+            FROM ({build_session_events_sql(population, with_person=False)}) GROUP BY {", ".join(varying)})""")
     return Packing(first_ms, last_ms, group_count.bit_length()) if group_count else None
 
 
@@ -52,20 +52,25 @@ def build_tables_sql(population: Population, keys: list[str], packing: Packing) 
     names, varying = list_names(keys), list_varying(keys)
     listed = ", ".join(f"{key} AS {name}" for key, name in zip(keys, names, strict=True))
     equal = " AND ".join(f"e.{name} IS NOT DISTINCT FROM groups.{name}" for name in varying)
-    events = build_session_events_sql(population)
-    lists = """
-        SELECT session_id, person, list_sort(list(item)) AS items FROM (
-            SELECT session_id, CASE WHEN session_id IS NULL THEN person END AS person, item FROM coded) GROUP BY ALL"""
+    events = build_session_events_sql(population, with_person=False)
+    item = packing.build_item("coalesce(code, 0)")
+    coded = "SELECT {owner}, {item} AS item FROM (SELECT *, {listed} FROM ({events})) e LEFT JOIN groups ON {equal}"
+    named = coded.format(owner="session_id", item=item, listed=listed, events=events, equal=equal)
+    unnamed = coded.format(
+        owner="person", item=item, listed=listed, events=build_session_events_sql(population), equal=equal
+    )
+    lists = f"""
+        SELECT session_id, NULL::UUID AS person, list_sort(list(item)) AS items
+        FROM ({named} WHERE session_id IS NOT NULL) GROUP BY session_id
+        UNION ALL
+        SELECT NULL, person, list_sort(list(item))
+        FROM ({unnamed} WHERE session_id IS NULL AND person IS NOT NULL) GROUP BY person"""
     passing = f"list_filter(items, lambda item: {packing.build_flag('item', PASSES_BIT)})"
     codes = f"list_distinct(list_transform({passing}, lambda item: {packing.build_code('item')}::BIGINT))"
     return f"""
         groups AS MATERIALIZED (
             SELECT *, row_number() OVER () AS code FROM (
                 SELECT {listed}, count(*) AS events FROM ({events}) WHERE passes GROUP BY {", ".join(varying)})),
-        coded AS (
-            SELECT session_id, person, {packing.build_item("coalesce(code, 0)")} AS item
-            FROM (SELECT *, {listed} FROM ({events})) e LEFT JOIN groups ON {equal}
-            WHERE session_id IS NOT NULL OR person IS NOT NULL),
         found AS MATERIALIZED (
             SELECT {codes} AS codes FROM ({build_parts_sql(lists, packing)})
             WHERE {build_passing_condition(population, packing)})"""
