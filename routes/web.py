@@ -26,7 +26,7 @@ def show_dashboard() -> Response:
 
 
 @bp.get("/shared/<token>")
-def show_shared_page(token: str) -> Response:  # noqa: ARG001 - the page reads it in its address
+def show_shared_page(token: str) -> Response:
     """The page behind a link to a saved report, for people: it asks for what `/v1/shared/<token>` answers."""
     return send_web_file("dashboard/shared.html")
 
