@@ -110,7 +110,7 @@ def test_leaving_says_for_how_long_the_page_was_visible(page: Page, shop: Shop) 
 def test_leaving_a_page_that_lay_open_for_hours_begins_no_new_session(page: Page, shop: Shop) -> None:
     page.clock.install()
     page.goto(shop.put("/", tag=shop.build_tag(auto="false")))
-    # Nothing is sent before the end: the service would take the page's clock, that is moved here, for one that is wrong.
+    # Nothing is sent before the end: the service would take the clock, moved here, for a wrong one.
     page.context.set_offline(True)
     page.evaluate("apptracker.page()")
     page.clock.run_for(2 * 3_600_000)
