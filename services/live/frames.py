@@ -18,6 +18,8 @@ RETRY_MS: Final = 2_000
 MAX_METADATA_CHARACTERS: Final = 4_096
 """Longer metadata are left out: they would be sent to each viewer."""
 LEFT_OUT: Final = msgspec.Raw(b"{}")
+MAX_TEXT_CHARACTERS: Final = 2_048
+"""Longer texts are cut: an address may be as long as an event, and what is found out about it repeats it."""
 GOING_AWAY: Final = 1001
 POLICY_VIOLATION: Final = 1008
 SERVICE_STOPPING: Final = "service_stopping"
@@ -107,13 +109,13 @@ def show_event(row: ArrivalRow) -> dict[str, Any]:
     }
     if len(row.metadata) > MAX_METADATA_CHARACTERS:
         shown |= {"metadata": LEFT_OUT, "metadataOmitted": True}
-    return shown
+    return cut_texts(shown)
 
 
 def show_visit(row: ArrivalRow) -> dict[str, Any]:
     """One event in reference 4's names, with what its live view shows besides."""
     found: dict[str, Any] = {} if row.enriched is None else msgspec.json.decode(row.enriched)
-    return {
+    shown = {
         **format_visit(row),
         "event_name": row.event_name,
         "user_id": row.user_id,
@@ -124,6 +126,17 @@ def show_visit(row: ArrivalRow) -> dict[str, Any]:
         "device_type": found.get("deviceType"),
         "country": found.get("country"),
         "is_bot": found.get("isBot", False),
+    }
+    return cut_texts(shown)
+
+
+def cut_texts(shown: dict[str, Any]) -> dict[str, Any]:
+    """The same with texts of at most `MAX_TEXT_CHARACTERS`; those that were longer end in an ellipsis."""
+    return {
+        name: f"{value[: MAX_TEXT_CHARACTERS - 1]}…"
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS
+        else value
+        for name, value in shown.items()
     }
 
 

@@ -15,7 +15,7 @@ from services.live import channel, hub, viewer
 from services.live.feed import SHOWN_EVENTS
 from stores.base import StoreUnavailable
 from tests.cast import MINUTE_MS, START_MS, Installation, MakeApp, install
-from tests.handing_over import watch_stream
+from tests.handing_over import watch_socket, watch_stream
 from tests.people import found_team
 from tests.servers import wait_until
 from tests.watching import StreamWatcher
@@ -99,6 +99,19 @@ def test_long_metadata_are_left_out(development: Installation, project_key: str)
     with watch_stream(development.app, build_path(project_key)) as watcher:
         watcher.wait_for_events("e")
         assert (watcher.list_events()[0]["metadata"], watcher.list_events()[0]["metadataOmitted"]) == ({}, True)
+
+
+def test_long_texts_are_cut_for_every_kind_of_viewer(development: Installation, project_key: str) -> None:
+    url = "https://shop.example/" + "x" * 30_000
+    send(development, project_key, {"eventId": "e", "url": url, "metadata": {"description": "y" * 30_000}})
+    cut = url[:2_047] + "…"
+    with watch_stream(development.app, build_path(project_key)) as watcher:
+        watcher.wait_for_events("e")
+        assert watcher.list_events()[0]["url"] == cut
+    with watch_socket(development.app, f"/api/realtime/ws?projectKey={project_key}") as other:
+        other.wait_for_events("e")
+        assert other.list_events()[0]["page"] == cut
+        assert len(str(other.list_events()[0])) < 6_000
 
 
 def test_figures_are_those_of_the_minutes_that_end_now(development: Installation, project_key: str) -> None:
