@@ -214,7 +214,7 @@ def test_what_is_in_memory_of_an_idle_process_goes_within_a_round(filled: Instal
     assert filled.second.forget_removed() == []
     filled.erase("gone")
     assert filled.second.forget_removed() == [filled.project_key]
-    assert filled.second._projects == {}
+    assert filled.second._memory.list_removals() == []
 
 
 def test_positions_of_segments_that_are_gone_are_still_audited() -> None:
