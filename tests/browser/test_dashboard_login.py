@@ -93,6 +93,21 @@ def test_a_session_that_ended_elsewhere_leads_to_the_login(
     expect(page.locator("[data-figure=events]")).to_have_text("2")
 
 
+def test_tabs_of_one_browser_show_the_same_user(page: Page, production: Service, shop: dict[str, str]) -> None:
+    bob = {"username": "bob", "password": PASSWORD}
+    assert production.call("POST", "/api/auth/register", bob, secret=SECRET_TOKEN).status == 201
+    open_dashboard(page, production)
+    log_in(page)
+    expect(page.locator("#account-name")).to_have_text("ada")
+    other = page.context.new_page()
+    open_dashboard(other, production)
+    expect(other.locator("#account-name")).to_have_text("ada")
+    other.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+    log_in(other, "bob")
+    expect(page.locator("#account-name")).to_have_text("bob")
+
+
 def test_in_development_one_is_in_at_once_and_may_log_in(page: Page, service: Service, demo_key: str) -> None:
     open_dashboard(page, service, demo_key)
     expect(page.locator("[data-figure=users]")).to_be_visible()

@@ -187,12 +187,26 @@ async function refresh() {
 }
 
 function readLifetimeMs(token) {
+  const { iat, exp } = readClaims(token);
+  return (exp - iat) * 1000 || 0;
+}
+
+function readClaims(token) {
   try {
-    const { iat, exp } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
-    return (exp - iat) * 1000;
+    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
   } catch {
-    return 0;
+    return {};
   }
 }
 
+/** In another tab somebody else came in, or the user left: this tab must not go on as whom it shows. */
+function followOtherTabs({ key, oldValue, newValue }) {
+  if (key === USER_KEY && readSubject(oldValue) !== readSubject(newValue)) location.reload();
+}
+
+function readSubject(text) {
+  return text === null ? null : readClaims(readStored({ getItem: () => text })?.token).sub;
+}
+
+addEventListener("storage", followOtherTabs);
 setInterval(refresh, CHECK_MS);
