@@ -16,8 +16,8 @@ from tests.cast import MINUTE_MS, SECRET_TOKEN, Installation
 from tests.people import PASSWORD, Team, found_team, register_superuser
 from tests.specification import check_answer
 
-NO_ACTS = INGEST_RULES | {"/api/auth/login", "/db/test-insert"}
-"""What events come in by, logging in, and a probe that leaves nothing behind."""
+NO_ACTS = INGEST_RULES | {"/api/auth/login", "/api/auth/refresh", "/db/test-insert"}
+"""What events come in by, logging in and staying so, and a probe that leaves nothing behind."""
 
 
 @pytest.fixture

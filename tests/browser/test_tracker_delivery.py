@@ -172,6 +172,7 @@ def test_two_tabs_are_one_visitor_and_send_each_event_once(page: Page, shop: Sho
     page.evaluate("for (let i = 0; i < 20; i++) apptracker.track('here')")
     other.evaluate("for (let i = 0; i < 20; i++) apptracker.track('there')")
     page.evaluate("apptracker.identify('user-7')")
+    shop.wait(lambda: "user-7" in other.evaluate(STORED))  # browsers tell other tabs a moment later
     other.evaluate("apptracker.track('known')")
     events = shop.wait_for_events("page_view", "page_view", *["here", "there"] * 20, "identify", "known")
     assert len({event["anonymousId"] for event in events}) == 1
