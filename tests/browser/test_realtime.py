@@ -122,6 +122,7 @@ def test_the_page_is_usable_by_everybody(
     make_page: MakePage, service: Service, project_key: str, scheme: str, width: int
 ) -> None:
     page = make_page(color_scheme=scheme, viewport={"width": width, "height": 844}, reduced_motion="reduce")
+    service.create_project(name="a project of a long name " * 4)
     open_live(page, service, project_key)
     agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
     send(service, project_key, userId="somebody", url="https://shop.example/" + "long/" * 20, userAgent=agent)
