@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, expect
@@ -35,6 +35,12 @@ def wait_until_shown(page: Page) -> None:
     page.wait_for_selector("html[data-ready=true]", state="attached")
     page.wait_for_selector(".panel[aria-busy=true]", state="detached")
     page.wait_for_selector(".chart:not([data-drawn])", state="detached")
+
+
+def change_system_theme(page: Page, theme: Literal["light", "dark"]) -> None:
+    """Have the system change to this theme, and return when the page, where none was chosen, has followed."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_selector(f"html[data-theme={theme}]", state="attached")
 
 
 def list_views(page: Page) -> list[str]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import MakePage
-from tests.browser.dashboard import DEVICE, Watch, build_address, open_dashboard
+from tests.browser.dashboard import DEVICE, Watch, build_address, change_system_theme, open_dashboard
 from tests.browser.days import RANGE
 from tests.service import Service
 
@@ -39,7 +39,7 @@ def test_a_full_view_is_accessible_fits_a_phone_and_asks_nobody_else(
     watch = Watch(page, service)
     open_dashboard(page, service, days_key, view=view, **{**RANGE, **state})
     assert find_issues(page) == []
-    page.emulate_media(color_scheme="dark")
+    change_system_theme(page, "dark")
     assert find_issues(page, only=["color-contrast"]) == []
     choose_tables(page)
     page.set_viewport_size({"width": DEVICE["width"], "height": DEVICE["height"]})

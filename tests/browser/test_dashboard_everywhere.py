@@ -7,7 +7,15 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import SECRET_TOKEN, MakePage
-from tests.browser.dashboard import DEVICE, Watch, find_panel, list_views, open_dashboard, wait_until_shown
+from tests.browser.dashboard import (
+    DEVICE,
+    Watch,
+    change_system_theme,
+    find_panel,
+    list_views,
+    open_dashboard,
+    wait_until_shown,
+)
 from tests.browser.demo_workspace import Workspace, make_workspace
 from tests.service import Service
 
@@ -15,6 +23,8 @@ EVENTS = 3_000
 PHONE_RULES = ["aria-hidden-focus", "button-name", "label", "link-name", "region", "scrollable-region-focusable"]
 """What may differ where other things are shown; colours are the same."""
 MOST_BYTES = 250_000
+LIGHT_INK, DARK_INK = ["rgb(26, 34, 48)", "#1a2230"], ["rgb(230, 234, 241)", "#e6eaf1"]
+"""The colour of text of the page and in its charts."""
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +42,11 @@ def test_every_view_is_accessible_and_fits_and_asks_nobody_else(make_page: MakeP
     problems = {}
     for view in [*list_views(page), "login"]:
         page.set_viewport_size({"width": 1280, "height": 800})
-        page.emulate_media(color_scheme="light")
+        change_system_theme(page, "light")
         open_dashboard(page, service, project_key, view=view)
         assert page.locator(".view").get_attribute("data-view") == view
         problems[view, "light"] = find_issues(page)
-        page.emulate_media(color_scheme="dark")
+        change_system_theme(page, "dark")
         problems[view, "dark"] = find_issues(page, only=["color-contrast"])
         page.set_viewport_size(DEVICE)
         problems[view, "phone"] = find_issues(page, only=PHONE_RULES)
@@ -105,6 +115,24 @@ def test_dark_and_light_can_be_chosen_and_are_remembered(make_page: MakePage, se
     assert page.evaluate(read) == dark
     open_dashboard(page, service, demo_key, theme="light")
     assert page.evaluate(read) == light
+
+
+def test_the_system_theme_is_followed_until_one_is_chosen_and_charts_with_it(
+    make_page: MakePage, service: Service, demo_key: str
+) -> None:
+    page = make_page(color_scheme="light")
+    open_dashboard(page, service, demo_key)
+    read_colours = """() => [getComputedStyle(document.body).color,
+        Chart.getChart(document.querySelector("canvas")).options.plugins.tooltip.titleColor]"""
+    assert page.evaluate(read_colours) == LIGHT_INK
+    change_system_theme(page, "dark")
+    assert page.evaluate(read_colours) == DARK_INK
+    page.get_by_role("button", name="Dark or light").click()
+    assert page.evaluate(read_colours) == LIGHT_INK
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert page.evaluate(read_colours) == LIGHT_INK
 
 
 def test_on_a_phone_the_menu_opens_and_closes(make_page: MakePage, service: Service, demo_key: str) -> None:

@@ -1,17 +1,12 @@
 /** The element around a canvas, the library that draws in it, and the colours of the theme. */
 
-import { dispose, h, onDispose } from "./dom.js";
+import { h, onDispose } from "./dom.js";
 
 const CHART_ADDRESS = "/web/vendor/chart.umd.min.js";
 const SANKEY_ADDRESS = "/web/vendor/chartjs-chart-sankey.min.js";
 export const PALETTE_SIZE = 8;
 const open = new Set();
 const loading = new Map();
-
-/** Free all charts inside `container`, and whatever else waits there to be disposed of. */
-export function disposeCharts(container) {
-  dispose(container);
-}
 
 /**
  * An element that shows the chart that `configure(colours)` describes to Chart.js, after `load()`.
@@ -121,8 +116,8 @@ export function buildTooltip(colours) {
 }
 
 /** Draw all charts again, in the colours of the present theme. */
-export function redrawCharts() {
+function redrawCharts() {
   for (const drawing of open) draw(drawing);
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
+new MutationObserver(redrawCharts).observe(document.documentElement, { attributeFilter: ["data-theme"] });

@@ -4,8 +4,6 @@ import { buildChart, buildOptions, buildTooltip, loadSankey, PALETTE_SIZE } from
 import { drawAnnotations, drawCrosshair, LEGEND_GAP } from "./chart_plugins.js";
 import { formatNumber, formatShort } from "./dom.js";
 
-export { disposeCharts, redrawCharts } from "./chart_frame.js";
-
 const OTHER = "Others";
 
 /**

@@ -1,6 +1,5 @@
 /** The page: who looks, the header, the menu, and the view that the address names. */
 
-import { redrawCharts } from "./charts.js";
 import { buildToolbar } from "./controls.js";
 import { announce, h, icon, remove, replace } from "./dom.js";
 import { leadToFirstSteps } from "./first_steps.js";
@@ -212,14 +211,10 @@ function closeMenu() {
 }
 
 function toggleTheme() {
-  const isDark = document.documentElement.dataset.theme
-    ? document.documentElement.dataset.theme === "dark"
-    : matchMedia("(prefers-color-scheme: dark)").matches;
-  const theme = isDark ? "light" : "dark";
+  const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   localStorage.setItem("apptracker.theme", theme);
   document.documentElement.dataset.theme = theme;
   state.set({ theme: null }, { replace: true });
-  redrawCharts();
 }
 
 state.subscribe(["project", "view", "invitation"], (changed) => {
