@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from bench import measure
 from bench.events import DAY_MS, DAYS, START_MS
@@ -21,7 +20,7 @@ from bench.exports import fill
 from bench.measure import Figure
 from bench.servers import run_service
 from services import clock
-from tests.browser.conftest import ARGUMENTS, find_chromium
+from tests.browser.conftest import run_browser
 from tests.service import Service
 
 MOST_USABLE_MS = 1000
@@ -69,17 +68,6 @@ def main() -> None:
     measure.print_table(f"The dashboard's overview of {options.events:,} events", figures)
     saved = {name: [load._asdict() for load in loads] for name, loads in runs.items()}
     measure.save_results(options.output, figures, events=options.events, runs=saved)
-
-
-@contextmanager
-def run_browser() -> Iterator[Browser]:
-    """A Chromium without windows."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def load_page(browser: Browser, service: Service, project_key: str) -> Load:

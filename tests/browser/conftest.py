@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,19 @@ def find_chromium() -> str:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests; what each test does in it is apart, see `make_page`."""
-    program = find_chromium()
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    with run_browser() as launched:
         yield launched
-        launched.close()
+
+
+@contextmanager
+def run_browser() -> Iterator[Browser]:
+    """A Chromium without windows."""
+    program = find_chromium()
+    with (
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=program, args=ARGUMENTS)) as launched,
+    ):
+        yield launched
 
 
 @pytest.fixture

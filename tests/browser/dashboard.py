@@ -66,6 +66,12 @@ def read_table(panel: Locator) -> list[dict[str, str]]:
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
+def read_rows(panel: Locator) -> list[list[str]]:
+    """The rows of the table that the panel shows."""
+    expect(panel.locator("table")).to_be_visible()
+    return [row.locator("td").all_inner_texts() for row in panel.locator("tbody tr").all()]
+
+
 def read_bars(panel: Locator) -> list[tuple[str, str]]:
     """The rows of the panel's list of bars: label and value."""
     labels = panel.locator(".bars .bar-text").all_inner_texts()

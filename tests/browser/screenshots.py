@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from commands.demo_events import generate_events
 from config import PROJECT_ROOT
 from services.clock import format_ms
-from tests.browser.conftest import ARGUMENTS, SECRET_TOKEN, find_chromium
+from tests.browser.conftest import SECRET_TOKEN, run_browser
 from tests.browser.dashboard import DEVICE, list_views, open_dashboard
 from tests.browser.demo_workspace import FUNNEL, Workspace, make_workspace
 from tests.service import Service
@@ -57,16 +57,6 @@ def run_workspace(folder: Path) -> Iterator[Workspace]:
     with closing(service):
         service.start()
         yield make_workspace(service, SECRET_TOKEN, events=EVENTS)
-
-
-@contextmanager
-def run_browser() -> Iterator[Browser]:
-    """A Chromium without windows."""
-    with (
-        sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)) as browser,
-    ):
-        yield browser
 
 
 def take_all(browser: Browser, workspace: Workspace, size: str, theme: Any, options: argparse.Namespace) -> None:

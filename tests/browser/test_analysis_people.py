@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser import days
 from tests.browser.conftest import SECRET_TOKEN
@@ -17,6 +17,7 @@ from tests.browser.dashboard import (
     open_dashboard,
     read_lines,
     read_query,
+    read_rows,
     read_table,
     wait_until_shown,
 )
@@ -32,11 +33,6 @@ def read_heat_map(page: Page) -> list[list[str]]:
     script = "rows => rows.map(row => [...row.cells].map(cell => cell.matches('.heat-none') ? '' : cell.innerText))"
     rows: list[list[str]] = page.locator(".heat-map tbody tr").evaluate_all(script)
     return rows
-
-
-def read_rows(panel: Locator) -> list[list[str]]:
-    expect(panel.locator("table")).to_be_visible()
-    return [row.locator("td").all_inner_texts() for row in panel.locator("tbody tr").all()]
 
 
 def find_drawn(values: list[float | None], first_day: int = 6) -> dict[int, float]:

@@ -12,6 +12,7 @@ from tests.browser.dashboard import (
     open_dashboard,
     read_lines,
     read_query,
+    read_rows,
     read_table,
     wait_until_shown,
 )
@@ -19,12 +20,6 @@ from tests.browser.days import RANGE
 from tests.service import Service
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-def read_rows(panel: Locator) -> list[list[str]]:
-    """The rows of the table that the panel shows."""
-    expect(panel.locator("table")).to_be_visible()
-    return [row.locator("td").all_inner_texts() for row in panel.locator("tbody tr").all()]
 
 
 def read_flows(panel: Locator) -> list[tuple[str, str, int]]:
