@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from routes.audit import audited, declares_acts, note_act, recorded_act
-from routes.auth import identify_request, needs_root, needs_user, read_secret
+from routes.auth import identify_request, needs_root, needs_user
 from routes.limits import limit_login
 from routes.requests import context, read_json_object
 from services import apps, auth, clock, memberships, registration, tokens, users
@@ -46,8 +46,7 @@ def log_in() -> ResponseReturnValue:
 @needs_user
 def refresh_token(user: User) -> ResponseReturnValue:
     """A new token in exchange for one that still works: who is at work is not logged out in the middle of it."""
-    logged_in_at = tokens.read_login_time(context(), read_secret() or "", now_ms=clock.fetch_now_ms())
-    return answer_with_token(user, logged_in_at=logged_in_at)
+    return answer_with_token(user, logged_in_at=identify_request().logged_in_at)
 
 
 @bp.get("/api/auth/me")

@@ -38,6 +38,8 @@ class Caller(msgspec.Struct, frozen=True):
     public_key: str | None = None
     """A projectKey sent as if it were a secret: it says which project, and proves nothing."""
     user: User | None = None
+    logged_in_at: int = 0
+    """When the login was that the user's token carries on, in Unix time in seconds; 0 for who did not log in."""
 
     @property
     def project_key(self) -> str | None:
@@ -70,8 +72,9 @@ def identify_caller(context: Context, secret: str | None, *, now_ms: int) -> Cal
     if is_project_key(secret):
         return Caller(public_key=secret)
     if tokens.looks_signed(secret):
-        user = users.authenticate_token(context, secret, now_ms=now_ms)
-        return Caller(is_root=user.is_superuser, user=user)
+        token = tokens.read_access_token(context, secret, now_ms=now_ms)
+        user = users.authenticate_token(context, token)
+        return Caller(is_root=user.is_superuser, user=user, logged_in_at=token.logged_in_at)
     return Caller(key=keys.authenticate(context, secret, now_ms=now_ms))
 
 

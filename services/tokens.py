@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
+import msgspec
 
 from services.context import Context
 from services.errors import Unauthorized
@@ -25,6 +26,16 @@ LOGIN_LIFETIME_SECONDS = 30 * 86_400
 """How long a login may be carried on by tokens that are exchanged for new ones."""
 
 
+class AccessToken(msgspec.Struct, frozen=True):
+    """What an access token says."""
+
+    user_id: str = msgspec.field(name="sub")
+    generation: int = msgspec.field(name="gen")
+    """Of the user's tokens when this one was issued, see `services.users`."""
+    logged_in_at: int = msgspec.field(name="auth_time")
+    """When the login was that it carries on, in Unix time in seconds."""
+
+
 def looks_signed(secret: str) -> bool:
     """Whether the secret has the form of a JWT. API keys and projectKeys have no dots."""
     return secret.count(".") == 2
@@ -36,44 +47,31 @@ def issue_access_token(
     """A user's access token and the seconds that it works. `generation` is the user's own, see `services.users`.
 
     `logged_in_at`, Unix time in seconds, is when the login was that the token carries on; now by default. A token that
-    carries on an older login ends with that, LOGIN_LIFETIME_SECONDS after it.
+    carries on an older login ends with that, LOGIN_LIFETIME_SECONDS after it; then there is none any more, but
+    Unauthorized `expired_login`.
     """
     lifetime_seconds = context.config.access_token_expire_minutes * 60
     if logged_in_at is None:
         logged_in_at = now_ms // 1000
     else:
         lifetime_seconds = min(lifetime_seconds, logged_in_at + LOGIN_LIFETIME_SECONDS - now_ms // 1000)
+        if lifetime_seconds <= 0:
+            raise Unauthorized("The login was 30 days ago; log in again", code="expired_login")
     claims = {"sub": user_id, "gen": generation, "auth_time": logged_in_at}
     return sign(context, ACCESS, claims, lifetime_seconds=lifetime_seconds, now_ms=now_ms), lifetime_seconds
 
 
-def read_access_token(context: Context, token: str, *, now_ms: int) -> tuple[str, int]:
-    """User id and generation of an access token; Unauthorized `invalid_token` or `expired_token`."""
+def read_access_token(context: Context, token: str, *, now_ms: int) -> AccessToken:
+    """What an access token says; Unauthorized `invalid_token` or `expired_token`."""
     claims = verify(context, ACCESS, token, now_ms=now_ms)
-    user_id, generation = claims.get("sub"), claims.get("gen")
-    if not isinstance(user_id, str) or not isinstance(generation, int):
-        raise _invalid()
-    return user_id, generation
+    # tokens of version 0.2 have no auth_time: each was given out by logging in
+    try:
+        return msgspec.convert({"auth_time": claims["iat"], **claims}, AccessToken)
+    except msgspec.ValidationError:
+        raise _invalid() from None
 
 
-def read_login_time(context: Context, token: str, *, now_ms: int) -> int:
-    """When the login was that an access token carries on, in Unix time in seconds.
-
-    Unauthorized `expired_login` where that is LOGIN_LIFETIME_SECONDS ago, however long the token itself still works.
-    """
-    claims = verify(context, ACCESS, token, now_ms=now_ms)
-    # tokens of version 0.2 have none: each was given out by logging in
-    logged_in_at = claims.get("auth_time", claims["iat"])
-    if not isinstance(logged_in_at, int):
-        raise _invalid()
-    if now_ms // 1000 >= logged_in_at + LOGIN_LIFETIME_SECONDS:
-        raise Unauthorized("The login was 30 days ago; log in again", code="expired_login")
-    return logged_in_at
-
-
-def sign(
-    context: Context, purpose: str, claims: Mapping[str, Any], *, lifetime_seconds: int, now_ms: int
-) -> str:
+def sign(context: Context, purpose: str, claims: Mapping[str, Any], *, lifetime_seconds: int, now_ms: int) -> str:
     """The claims as a JWT that `verify` accepts for this purpose until `lifetime_seconds` from now."""
     issued_at = now_ms // 1000
     registered = {"iss": ISSUER, "iat": issued_at, "exp": issued_at + lifetime_seconds, "jti": secrets.token_hex(16)}

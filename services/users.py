@@ -9,11 +9,12 @@ from uuid import uuid4
 
 import msgspec
 
-from services import clock, passwords, tokens, user_names
+from services import clock, passwords, user_names
 from services.context import Context
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from services.fields import FieldParser, format_stored_time, parse_boolean, parse_fields, parse_text
 from services.passwords import parse_password
+from services.tokens import AccessToken
 from services.user_names import USERS
 
 MAX_NAME_LENGTH = 100
@@ -133,11 +134,10 @@ def list_users(context: Context) -> list[User]:
     return [msgspec.convert(document, User) for document in context.store.find_documents(USERS, order_by="createdAt")]
 
 
-def authenticate_token(context: Context, token: str, *, now_ms: int) -> User:
+def authenticate_token(context: Context, token: AccessToken) -> User:
     """The user whose access token this is. Reads the store each time, so a revocation holds at once everywhere."""
-    user_id, generation = tokens.read_access_token(context, token, now_ms=now_ms)
-    user = fetch_user(context, user_id)
-    if user is None or not user.is_active or user.token_generation != generation:
+    user = fetch_user(context, token.user_id)
+    if user is None or not user.is_active or user.token_generation != token.generation:
         raise Unauthorized("The token was revoked; log in again", code="revoked_token")
     return user
 

@@ -11,7 +11,7 @@ from stores.base import StoreUnavailable
 
 
 def find_refusal(context: Context, watch: Watch, *, now_ms: int) -> AppTrackerError | None:
-    """Why what let the viewer in does not do so any more; None where it does, or cannot be asked for now."""
+    """Why what let the viewer in does not do so any more; None where it does, and while the store is away."""
     try:
         caller = auth.identify_caller(context, watch.secret, now_ms=now_ms)
         access = auth.authorize_caller(

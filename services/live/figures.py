@@ -66,17 +66,18 @@ class FigureReader:
 
     def read(self, context: Context, project: Project) -> Figures:
         """The figures now. Raises Unavailable, StoreUnavailable."""
-        is_sealed = self._is_too_much(context, project)
-        if not is_sealed:
-            self._read_at = self._monotonic()
-        return compute_figures(context, project, self._totals, now_ms=clock.fetch_now_ms(), is_sealed=is_sealed)
+        now_ms = clock.fetch_now_ms()
+        if self._is_too_much(context, project):
+            sealed = compute_sealed_figures(context, project, self._totals, now_ms=now_ms)
+            if sealed is not None:
+                return sealed
+        self._read_at = self._monotonic()
+        return compute_figures(context, project, self._totals, now_ms=now_ms)
 
     def _is_too_much(self, context: Context, project: Project) -> bool:
-        """Whether more events wait than may be read now, and some are sealed, so that there is something to count."""
+        """Whether more events wait than may be read now."""
         waiting = context.copy.count_waiting(project.project_key, epoch=project.data_epoch)
-        if waiting <= self._compute_budget(context.config.seal_events):
-            return False
-        return bool(context.copy.fetch_sealed(project.project_key, epoch=project.data_epoch).segments)
+        return waiting > self._compute_budget(context.config.seal_events)
 
     def _compute_budget(self, seal_events: int) -> int:
         """Events that may be read now. More than `seal_events` are about to be sealed, and need not be read at all."""
@@ -105,24 +106,39 @@ class SealedTotals:
         return count
 
 
-def compute_figures(
-    context: Context, project: Project, totals: SealedTotals, *, now_ms: int, is_sealed: bool = False
-) -> Figures:
-    """The figures over every event acknowledged before the call; `is_sealed`: over those that are in segments, as of
-    the last of them. Raises Unavailable, StoreUnavailable."""
-    copy = context.copy
+def compute_figures(context: Context, project: Project, totals: SealedTotals, *, now_ms: int) -> Figures:
+    """The figures over every event acknowledged before the call. Raises Unavailable, StoreUnavailable."""
 
     def compute(snapshot: Snapshot) -> Figures:
-        as_of_ms = find_newest_ms(copy, snapshot, now_ms) if is_sealed else now_ms
-        total = totals.count(copy, snapshot)
-        if snapshot.tail is not None:
-            total += count_events(copy, replace(snapshot, segments=()))
-        return Figures(
-            **count_recent(copy, snapshot, as_of_ms + 1), total_events=total,
-            as_of=clock.format_ms(as_of_ms), generated_at=clock.format_ms(clock.fetch_now_ms()),
-        )  # fmt: skip
+        return count_figures(context.copy, snapshot, totals, as_of_ms=now_ms)
 
-    return fetch_from_snapshot(context, project, compute, is_sealed=is_sealed)[1]
+    return fetch_from_snapshot(context, project, compute)[1]
+
+
+def compute_sealed_figures(context: Context, project: Project, totals: SealedTotals, *, now_ms: int) -> Figures | None:
+    """The figures over what is in segments, as of the last event of them; None while there is no segment.
+
+    Raises Unavailable, StoreUnavailable.
+    """
+
+    def compute(snapshot: Snapshot) -> Figures | None:
+        if not snapshot.segments:
+            return None
+        as_of_ms = find_newest_ms(context.copy, snapshot, now_ms)
+        return count_figures(context.copy, snapshot, totals, as_of_ms=as_of_ms)
+
+    return fetch_from_snapshot(context, project, compute, is_sealed=True)[1]
+
+
+def count_figures(copy: ColumnarCopy, snapshot: Snapshot, totals: SealedTotals, *, as_of_ms: int) -> Figures:
+    """The figures of the minutes before `as_of_ms` over the events of the snapshot."""
+    total = totals.count(copy, snapshot)
+    if snapshot.tail is not None:
+        total += count_events(copy, replace(snapshot, segments=()))
+    return Figures(
+        **count_recent(copy, snapshot, as_of_ms + 1), total_events=total,
+        as_of=clock.format_ms(as_of_ms), generated_at=clock.format_ms(clock.fetch_now_ms()),
+    )  # fmt: skip
 
 
 def find_newest_ms(copy: ColumnarCopy, snapshot: Snapshot, now_ms: int) -> int:
