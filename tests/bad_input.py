@@ -19,6 +19,7 @@ OVERVIEW, TOP, SERIES = "/v1/reports/overview", "/v1/reports/top-events", "/v1/r
 FUNNEL, CONVERSION, REJECTIONS = "/v1/reports/funnel", "/v1/reports/conversion", "/v1/rejections"
 PROJECTS, PROJECT, KEYS = "/v1/projects", "/v1/projects/{own}", "/v1/projects/{own}/keys"
 ROTATE, REVOKE = KEYS + "/{key}/rotate", KEYS + "/{key}"
+EXPORT = "/v1/reports/export"
 WRITE_CHECK = "/db/test-insert"
 ROOT = "root"
 """SECRET_TOKEN in production; in development, where none is needed, no secret at all."""
@@ -394,6 +395,31 @@ FUNNELS = [
     get("funnel by GET", FUNNEL + "?projectKey={own}&steps=a", 405, "method_not_allowed", "this method"),
 ]  # fmt: skip
 
+EXPORTS = [
+    get("export of no project", EXPORT, 400, "missing_project_key", "projectKey is required"),
+    get("export of an unknown project", EXPORT + "?projectKey=abc123", 403, "unknown_project", "'abc123' not found"),
+    ask("export: unknown format", EXPORT, "format=xml", "format must be one of ndjson, csv, parquet", "invalid_field"),
+    ask("export: JSON", EXPORT, "format=json", "format must be one of ndjson, csv, parquet", "invalid_field"),
+    ask("export: format twice", EXPORT, "format=csv&format=parquet", "more than once", "invalid_parameter"),
+    post("export: list of formats", EXPORT, {**OWN, "format": ["csv"]}, 400, "invalid_field", "format must be one of"),
+    post("export: format is an operator", EXPORT, {**OWN, "format": {"$ne": ""}}, 400, "invalid_field", "format"),
+    ask("export: columns", EXPORT, "columns=ip", "columns is not a known field", "invalid_field"),
+    ask("export: limit", EXPORT, "limit=10", "limit is not a known field", "invalid_field"),
+    ask("export: offset", EXPORT, "offset=-1", "offset is not a known field", "invalid_field"),
+    ask("export: compared", EXPORT, "compare=previous&from=2025-01-01&to=2025-01-02", "compare", "invalid_field"),
+    ask("export: inverted range", EXPORT, "from=2025-01-02&to=2025-01-01", "from must be before to"),
+    ask("export: no date", EXPORT, "from=yesterday", "from must be an ISO 8601 date"),
+    ask("export: unknown zone", EXPORT, "tz=Mars/Olympus", "tz must be an IANA time zone", "invalid_field"),
+    ask("export: filters are no JSON", EXPORT, "filters=ip", "filters must be a JSON list"),
+    ask("export: unknown property", EXPORT, "filters=" + quote(json.dumps(condition("_id"))), "'_id' is unknown"),
+    post("export: 10,000 filters", EXPORT, {**OWN, "filters": condition() * 10_000}, 400, "invalid_input", "at most 50"),
+    post("export: body is a list", EXPORT, [], 400, "invalid_body", "must be a JSON object"),
+    post("export: a form", EXPORT, b"format=csv", 415, "unsupported_media_type", "application/json",
+         content_type="application/x-www-form-urlencoded"),
+    post("export: in query and body", EXPORT + "?format=csv", {**OWN, "format": "csv"}, 400, "invalid_parameter",
+         "format query body"),
+]  # fmt: skip
+
 ADDRESSES = [
     Case("PUT a project", "PUT", PROJECT, 405, "method_not_allowed", "this method", {"name": "x"}),
     Case("POST health", "POST", "/health", 405, "method_not_allowed", "this method", {}),
@@ -401,6 +427,7 @@ ADDRESSES = [
     Case("GET the write check", "GET", WRITE_CHECK, 405, "method_not_allowed", "this method"),
     Case("GET a batch", "GET", BATCH, 405, "method_not_allowed", "this method"),
     Case("POST rejections", "POST", REJECTIONS, 405, "method_not_allowed", "this method", {}),
+    Case("DELETE an export", "DELETE", EXPORT, 405, "method_not_allowed", "this method"),
     Case("PATCH a report", "PATCH", OVERVIEW, 405, "method_not_allowed", "this method", {}),
     Case("DELETE all projects", "DELETE", PROJECTS, 405, "method_not_allowed", "this method"),
     Case("GET one key", "GET", REVOKE, 405, "method_not_allowed", "this method"),
@@ -426,6 +453,10 @@ SENT_KEYS = [
     post("expired key with a batch", BATCH, {"events": [NAMED]}, 401, "expired_api_key", "expired", who="expired"),
     post("reader with a batch", BATCH, {"events": [NAMED]}, 403, "missing_scope", "'ingest'", who="read"),
     get("sender asks", OVERVIEW, 403, "missing_scope", "'read'", who="ingest"),
+    get("sender exports", EXPORT, 403, "missing_scope", "'read'", who="ingest"),
+    get("revoked key exports", EXPORT, 401, "revoked_api_key", "revoked", who="revoked"),
+    get("export of another project", EXPORT + "?projectKey={own}", 403, "wrong_project", "another project",
+        who="other project's key"),
     post("reader makes a key", KEYS, {"name": "x", "scopes": ["admin"]}, 403, "missing_scope", "'admin'", who="read"),
     Case("reader erases", "DELETE", PROJECT + "?erase=true", 403, "missing_scope", "'admin'", who="read"),
     get("key of another project", OVERVIEW + "?projectKey={own}", 403, "wrong_project", "another project",
@@ -444,6 +475,8 @@ SENT_KEYS = [
 NO_CREDENTIALS = [
     get("read without a key", PROJECT, 401, "missing_credentials", "X-API-Key", who="none"),
     get("report without a key", OVERVIEW + "?projectKey={own}", 401, "missing_credentials", "X-API-Key", who="none"),
+    get("export without a key", EXPORT + "?projectKey={own}", 401, "missing_credentials", "X-API-Key", who="none"),
+    get("export by the public key", EXPORT, 401, "missing_credentials", "X-API-Key", who="public key"),
     get("list without a key", PROJECTS, 401, "missing_credentials", "X-API-Key", who="none"),
     get("rejections by the public key", REJECTIONS, 401, "missing_credentials", "X-API-Key", who="public key"),
     post("project without a key", PROJECTS, {"name": "x"}, 401, "missing_credentials", "X-API-Key", who="none"),
@@ -457,5 +490,6 @@ NO_CREDENTIALS = [
 """Refused in production alone."""
 
 CASES = [
-    *BODIES, *PROJECT_FIELDS, *KEY_FIELDS, *BATCHES, *REPORT_PARAMETERS, *FILTERS, *FUNNELS, *ADDRESSES, *SENT_KEYS,
+    *BODIES, *PROJECT_FIELDS, *KEY_FIELDS, *BATCHES, *REPORT_PARAMETERS, *FILTERS, *FUNNELS, *EXPORTS, *ADDRESSES,
+    *SENT_KEYS,
 ]  # fmt: skip
