@@ -412,7 +412,7 @@ EXPORTS = [
     ask("export: unknown zone", EXPORT, "tz=Mars/Olympus", "tz must be an IANA time zone", "invalid_field"),
     ask("export: filters are no JSON", EXPORT, "filters=ip", "filters must be a JSON list"),
     ask("export: unknown property", EXPORT, "filters=" + quote(json.dumps(condition("_id"))), "'_id' is unknown"),
-    post("export: 10,000 filters", EXPORT, {**OWN, "filters": condition() * 10_000}, 400, "invalid_input", "at most 50"),
+    post("export: 10,000 filters", EXPORT, {**OWN, "filters": condition() * 10_000}, 400, "invalid_input", "most 50"),
     post("export: body is a list", EXPORT, [], 400, "invalid_body", "must be a JSON object"),
     post("export: a form", EXPORT, b"format=csv", 415, "unsupported_media_type", "application/json",
          content_type="application/x-www-form-urlencoded"),
