@@ -204,6 +204,8 @@ class Config:
     ingest_queue_events: int = setting("INGEST_QUEUE_EVENTS", whole_number(1, 10_000_000), 50_000,
         "Events that may wait for a commit in a worker before it answers 503.")
     rejection_days: int = setting("REJECTION_DAYS", whole_number(1, 3650), 30, "Days that rejected events are kept.")
+    audit_retention_days: int = setting("AUDIT_RETENTION_DAYS", whole_number(0, 36_500), 400,
+        "Days that entries of the audit log are kept; 0: for ever.")
 
     live_viewers_max: int = setting("LIVE_VIEWERS_MAX", whole_number(0, 100_000), 500,
         "Viewers of the live stream that a worker serves at the same time; beyond it answers 503.")

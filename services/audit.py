@@ -2,7 +2,7 @@
 
 An entry is stored before its act and completed after it, so that no act goes unrecorded: one whose outcome stays
 `started` was cut short, and may or may not have taken effect. Entries hold ids and names of fields, never values that
-were sent, and no events; they are kept for ever, also those of projects that were erased.
+were sent, and no events; they are kept for AUDIT_RETENTION_DAYS, also those of projects that were erased.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ AUDIT_LOG = "audit_log"
 MAX_ENTRIES = 1000
 ENTRY_ID = re.compile(r"[0-9a-f]{24}")
 _LATEST_MS = 2**48 - 1
+_DAY_MS = 86_400_000
 
 _logger = logging.getLogger("apptracker.audit")
 
@@ -119,6 +120,14 @@ def list_entries(
     named = {name: value for name, value in equals.items() if value is not None}
     documents = context.store.find_documents(AUDIT_LOG, named, limit=limit, after=before)
     return [msgspec.convert(document, Entry) for document in documents]
+
+
+def purge_entries(context: Context, now_ms: int) -> int:
+    """Remove the entries older than AUDIT_RETENTION_DAYS; how many there were."""
+    days = context.config.audit_retention_days
+    if days == 0:
+        return 0
+    return context.store.purge_documents(AUDIT_LOG, "at", clock.format_ms_sortable(now_ms - days * _DAY_MS))
 
 
 def parse_cursor(text: str | None) -> str | None:

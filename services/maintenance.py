@@ -10,7 +10,7 @@ import logging
 import threading
 
 from columns.manifest import lock_copy
-from services import clock, enrich
+from services import audit, clock, enrich
 from services.context import Context
 from services.erasure import find_newest, purge_removals, resume_removals
 from services.errors import Unavailable
@@ -101,6 +101,7 @@ def sweep(context: Context, projects: list[Project], retention: RetentionClock, 
             context.copy.forget(project_key)
     sweep_erased_projects(context)
     purge_rejections(context, now_ms)
+    audit.purge_entries(context, now_ms)
     resume_removals(context, now_ms=now_ms)
     purge_removals(context, sorted(known), now_ms=now_ms)
     for project in projects:

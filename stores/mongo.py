@@ -59,8 +59,9 @@ DOCUMENT_INDEXES = (
     ("removals", (("projectKey", 1), ("_id", 1)), False),
     ("audit_log", (("projectKey", 1), ("_id", 1)), False),
     ("audit_log", (("organisationId", 1), ("_id", 1)), False),
+    ("audit_log", (("at", 1),), False),
 )
-"""Collection, fields, and whether unique. `_id` is unique without saying so. The one by receivedAt alone serves
+"""Collection, fields, and whether unique. `_id` is unique without saying so. Those by a time alone serve
 `purge_documents`."""
 
 

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from services import maintenance
+from services import clock, maintenance
+from services.audit import AUDIT_LOG
+from services.context import Context
+from services.retention_policy import RetentionClock
 from services.sealing import SealingProcess
 from tests.pipeline import open_pipeline
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def context_of_two_days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Context]:
+    """An installation with one act, whose audit log is kept for two days."""
+    mongo_uri = request.getfixturevalue("mongodb_uri") if request.param == "mongodb" else None
+    with open_pipeline(tmp_path, mongo_uri, audit_retention_days=2) as pipeline:
+        pipeline.create_project()
+        yield pipeline.client.application.extensions["apptracker"]
+
+
+def test_a_sweep_removes_what_is_in_the_audit_log_for_longer_than_it_is_kept(context_of_two_days: Context) -> None:
+    context = context_of_two_days
+    (entry,) = context.store.find_documents(AUDIT_LOG)
+    then_ms = clock.to_ms(datetime.fromisoformat(entry["at"]))
+    maintenance.sweep(context, [], RetentionClock(), now_ms=then_ms + 2 * DAY_MS)
+    assert context.store.find_documents(AUDIT_LOG) == [entry]
+    maintenance.sweep(context, [], RetentionClock(), now_ms=then_ms + 2 * DAY_MS + 1)
+    assert context.store.find_documents(AUDIT_LOG) == []
+
+
+def test_an_audit_log_of_no_days_is_kept_for_ever(tmp_path: Path) -> None:
+    with open_pipeline(tmp_path, None, audit_retention_days=0) as pipeline:
+        pipeline.create_project()
+        context = pipeline.client.application.extensions["apptracker"]
+        maintenance.sweep(context, [], RetentionClock(), now_ms=clock.to_ms(datetime(9999, 12, 31, tzinfo=UTC)))
+        assert len(context.store.find_documents(AUDIT_LOG)) == 1
 
 
 def test_a_sweep_finds_the_event_that_surfaced_in_a_sealed_range(
