@@ -6,7 +6,7 @@ is read from the store. Reports run on a snapshot; its `revision` changes whenev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -133,32 +133,41 @@ class ColumnarCopy(CopyFiles):
             self.forget_memory(project_key)
         return outdated
 
-    def query(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Rows of a query over `relation.build_events_sql` of the same snapshot. Raises CopyChanged, QueryTooLarge."""
-        return list(self.stream(snapshot, sql, parameters))
+    def query(
+        self, snapshot: Snapshot, sql: str, parameters: dict[str, Any], tables: Mapping[str, pa.Table] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a query over `relation.build_events_sql` of the same snapshot, and over further `tables` by their
+        names. Raises CopyChanged, QueryTooLarge."""
+        return list(self.stream(snapshot, sql, parameters, tables))
 
-    def stream(self, snapshot: Snapshot, sql: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def stream(
+        self, snapshot: Snapshot, sql: str, parameters: dict[str, Any], tables: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
         """Like `query`, a few rows in memory at a time."""
-        with self._open_cursor(snapshot) as cursor:
+        with self._open_cursor(snapshot, tables) as cursor:
             cursor.execute(sql, parameters)
             while rows := cursor.fetchmany(STREAM_ROWS):
                 yield from rows
 
     def stream_batches(
-        self, snapshot: Snapshot, sql: str, parameters: dict[str, Any], *, rows: int
-    ) -> Iterator[pa.RecordBatch]:
+        self, snapshot: Snapshot, sql: str, parameters: dict[str, Any], tables: Mapping[str, pa.Table] | None = None,
+        *, rows: int,
+    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
         """Like `stream`, in Arrow batches of at most so many rows."""
-        with self._open_cursor(snapshot) as cursor:
+        with self._open_cursor(snapshot, tables) as cursor:
             # of `execute` Arrow would get a copy of all rows at once
             yield from cursor.sql(sql, params=parameters).to_arrow_reader(rows)
 
     @contextmanager
-    def _open_cursor(self, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open_cursor(
+        self, snapshot: Snapshot, tables: Mapping[str, pa.Table] | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor for a query on the snapshot, whose errors are explained."""
         import duckdb
 
-        tables = {"tail": snapshot.tail, "patch": snapshot.patch}
-        with self._engine.open_cursor({name: table for name, table in tables.items() if table is not None}) as cursor:
+        own = {"tail": snapshot.tail, "patch": snapshot.patch}
+        present = {name: table for name, table in own.items() if table is not None}
+        with self._engine.open_cursor({**present, **(tables or {})}) as cursor:
             try:
                 yield cursor
             except (duckdb.Error, OSError) as exc:  # OSError: as Arrow tells what went wrong in the engine

@@ -95,13 +95,16 @@ class Population:
         """Like `fetch`, a few rows in memory at a time."""
         return self.copy.stream(self.snapshot, sql, self.parameters.values)
 
-    def stream_batches(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
+    def stream_batches(
+        self, sql: str, tables: Mapping[str, pa.Table] | None = None, *, rows: int
+    ) -> Iterator[pa.RecordBatch]:
         """Like `stream`, in Arrow batches of at most so many rows."""
-        return self.copy.stream_batches(self.snapshot, sql, self.parameters.values, rows=rows)
+        return self.copy.stream_batches(self.snapshot, sql, self.parameters.values, tables, rows=rows)
 
-    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a query over the relations built before. Every value bound must be used in it."""
-        return self.copy.query(self.snapshot, sql, self.parameters.values)
+    def fetch(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a query over the relations built before, and further `tables`. Every value bound must be used in
+        it."""
+        return self.copy.query(self.snapshot, sql, self.parameters.values, tables)
 
     def _all_properties(self) -> list[Property]:
         """Each once, cohorts last: they are columns of the population, not of the events it is made of."""
