@@ -6,7 +6,6 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -31,10 +30,6 @@ class Place(NamedTuple):
 
     ms: int
     event_id: str
-
-    def find_moment(self) -> datetime:
-        """The time as the engine has it."""
-        return clock.from_ms(self.ms).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
@@ -86,12 +81,12 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """The person's events in the population, and a page of them, newest first. None: zeros and nulls. Raises NotFound
     where no event of the project is of somebody with this id."""
     parameters: UserParameters = request.parameters
-    before = parameters.after.find_moment() if parameters.after else None
+    before_ms = parameters.after.ms if parameters.after else None
     for user_id in list_readings(population.renew(), parameters.user_id):
         own = replace(population, person_key=UUID(build_key(user_id)))
-        profile = fetch_profile(own.renew(), user_id, page_events=parameters.limit + 1, before=before)
+        profile = fetch_profile(own.renew(), user_id, page_events=parameters.limit + 1, before_ms=before_ms)
         if profile is not None:
-            return {**profile.facts, **fetch_journey(own.renew(), parameters, since=profile.page_start)}
+            return {**profile.facts, **fetch_journey(own.renew(), parameters, since_ms=profile.page_start_ms)}
     raise NotFound("There is no event of a person with this id", code="unknown_user", fields=["userId"])
 
 
@@ -103,13 +98,14 @@ def list_readings(population: Population, given: str) -> Iterator[str]:
         yield user_id
 
 
-def fetch_journey(own: Population, parameters: UserParameters, *, since: datetime | None) -> dict[str, Any]:
-    """`events`, a page of them, and `nextCursor`, null where the journey ends; `since`: `Profile.page_start`."""
-    if since is None or not parameters.limit:
+def fetch_journey(own: Population, parameters: UserParameters, *, since_ms: int | None) -> dict[str, Any]:
+    """`events`, a page of them, and `nextCursor`, null where the journey ends; `since_ms`: `Profile.page_start_ms`."""
+    if since_ms is None or not parameters.limit:
         return {"events": [], "nextCursor": None}
-    rows = own.fetch(f"""
+    last = replace(own, range=replace(own.range, from_ms=since_ms))
+    rows = last.fetch(f"""
         SELECT event_id, event_name, epoch_ms(occurred_at), session_id, url, page, referrer, metadata
-        FROM ({own.build_sql()}) WHERE occurred_at >= {own.bind(since)} AND {build_after_sql(own, parameters.after)}
+        FROM ({last.build_sql(with_person=last.needs_person)}) WHERE {build_after_sql(last, parameters.after)}
         ORDER BY occurred_at DESC, event_id DESC LIMIT {parameters.limit + 1}""")
     shown = rows[: parameters.limit]
     cursor = format_cursor(Place(shown[-1][2], shown[-1][0])) if len(rows) > len(shown) else None
@@ -120,7 +116,7 @@ def build_after_sql(own: Population, place: Place | None) -> str:
     """SQL condition that an event comes after a place in the journey."""
     if place is None:
         return "true"
-    moment = own.bind(place.find_moment())
+    moment = own.bind(clock.from_ms(place.ms).replace(tzinfo=None))
     return f"occurred_at <= {moment} AND (occurred_at < {moment} OR event_id < {own.bind(place.event_id)})"
 
 

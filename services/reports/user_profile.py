@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from columns.properties import COLUMNS
 from services import clock
 from services.reports.population import Population
-from services.reports.session import Packing, build_parts_sql, build_passing_condition
+from services.reports.user_findings import READ, Findings
 
 MAX_ANONYMOUS_IDS: Final = 100
-LATEST: Final = (
-    "browser", "browserVersion", "os", "osVersion", "deviceType", "screen", "country", "region", "city",
-)  # fmt: skip
-"""Properties of which the latest value is shown."""
+BATCH_EVENTS: Final = 100_000
 
 
 class Profile(NamedTuple):
@@ -23,68 +19,34 @@ class Profile(NamedTuple):
 
     facts: dict[str, Any]
     """As the API shows them."""
-    page_start: datetime | None
+    page_start_ms: int | None
     """A time with a whole page of the journey since it: only row groups with some of these need to be read for their
     texts. None: there are no more events."""
 
 
-def fetch_profile(own: Population, user_id: str, *, page_events: int, before: datetime | None) -> Profile | None:
+def fetch_profile(own: Population, user_id: str, *, page_events: int, before_ms: int | None) -> Profile | None:
     """What all of the person's events tell, in the population or not, and what those in it do; None: there are none.
 
-    `page_events`, at least one, and `before` (None: from the end on) are of the page of the journey.
+    `page_events`, at least one, and `before_ms` (None: from the end on) are of the page of the journey.
     """
-    # without event_id, which would take as long as all else: `fetch_tied` needs it, and hardly ever runs
-    rows = own.fetch(f"""
-        WITH found AS MATERIALIZED (
-            SELECT {build_aggregates(own, page_events, before)} FROM ({own.build_marked_sql()}) HAVING count(*) > 0)
-        SELECT ({build_formed_count_sql(own)}), * EXCLUDE (items) FROM found""")
-    if not rows:
+    found = Findings(moments=page_events, before_ms=before_ms)
+    for events in own.stream_batches(f"SELECT {', '.join(READ)} FROM ({own.build_marked_sql()})", rows=BATCH_EVENTS):
+        found.add(events)
+    if not found.events:
         return None
-    formed, identified, anonymous_ids, named, first_ms, last_ms, events, counts, moments, latest, others = rows[0]
-    tied = [name for name in LATEST if latest[name] != others[name]]
     facts = {
         "userId": user_id,
-        "isIdentified": identified > 0,
-        "anonymousIds": anonymous_ids or [],
-        "firstSeen": None if first_ms is None else clock.format_ms(first_ms),
-        "lastSeen": None if last_ms is None else clock.format_ms(last_ms),
-        "totalEvents": events,
-        "sessions": named + formed,
-        "eventCounts": list_counts(counts or {}),
-        "properties": {
-            name: value
-            for name, value in {**latest, **(fetch_tied(own.renew(), tied) if tied else {})}.items()
-            if value is not None
-        },
+        "isIdentified": found.is_identified,
+        "anonymousIds": sorted(found.anonymous_ids)[:MAX_ANONYMOUS_IDS],
+        "firstSeen": None if found.first_ms is None else clock.format_ms(found.first_ms),
+        "lastSeen": None if found.last_ms is None else clock.format_ms(found.last_ms),
+        "totalEvents": found.counts.total(),
+        "sessions": found.count_sessions(),
+        "eventCounts": list_counts(found.counts),
+        "properties": choose_latest(own, found.list_latest()),
     }
-    return Profile(facts, find_page_start(moments, before) if events else None)
-
-
-def build_aggregates(own: Population, page_events: int, before: datetime | None) -> str:
-    """SQL of what is computed of the rows of `build_marked_sql`; `items`: see `build_formed_count_sql`."""
-    is_before = "true" if before is None else f"occurred_at < {own.bind(before)}"
-    latest = build_struct("arg_max({column}, (occurred_at, {column})) FILTER (passes)")
-    others = build_struct("arg_min({column}, (-epoch_us(occurred_at), {column})) FILTER (passes)")
-    return f"""
-        list_sort(list({Packing().build_item()}) FILTER (in_range AND session_id IS NULL)) AS items,
-        count(user_id),
-        list_sort(list(DISTINCT anonymous_id) FILTER (anonymous_id IS NOT NULL))[:{MAX_ANONYMOUS_IDS}],
-        count(DISTINCT session_id) FILTER (passes),
-        epoch_ms(min(occurred_at) FILTER (passes)), epoch_ms(max(occurred_at) FILTER (passes)),
-        count(*) FILTER (passes), histogram(event_name) FILTER (passes),
-        max(occurred_at, {page_events:d}) FILTER (passes AND {is_before}), {latest}, {others}"""
-
-
-def build_struct(aggregate: str) -> str:
-    """SQL of an aggregate of each column of `LATEST`, by name of the property."""
-    return "{" + ", ".join(f"'{name}': {aggregate.format(column=COLUMNS[name])}" for name in LATEST) + "}"
-
-
-def build_formed_count_sql(own: Population) -> str:
-    """SELECT of how many sessions that pauses formed pass; `items` of `found` are the events not in any other."""
-    packing = Packing()
-    parts = build_parts_sql("SELECT NULL AS session_id, items FROM found WHERE items IS NOT NULL", packing)
-    return f"SELECT count(*) FROM ({parts}) WHERE {build_passing_condition(own, packing)}"
+    # where a page begins with `before_ms`, that time has events of its own
+    return Profile(facts, found.moments[0] if found.moments else before_ms if found.counts else None)
 
 
 def list_counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -93,9 +55,11 @@ def list_counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"eventName": name, "count": events} for name, events in ranked]
 
 
-def find_page_start(moments: list[datetime] | None, before: datetime | None) -> datetime | None:
-    """The earliest of the page's times; `before` has events of its own, which the page begins with."""
-    return moments[-1] if moments else before
+def choose_latest(own: Population, values: Mapping[str, list[str]]) -> dict[str, str | None]:
+    """The latest value of each property; of several at its last time that of the greatest eventId."""
+    tied = [name for name, several in values.items() if len(several) > 1]
+    chosen = fetch_tied(own.renew(), tied) if tied else {}
+    return {name: chosen.get(name, several[0]) for name, several in values.items()}
 
 
 def fetch_tied(own: Population, names: list[str]) -> dict[str, str | None]:
