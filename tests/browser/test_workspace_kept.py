@@ -210,7 +210,39 @@ def test_a_cohort_is_made_of_conditions_counted_changed_and_used_as_a_filter(pag
 
     page.get_by_role("link", name="Filter by it").click()
     expect(page.locator("[data-figure=events]")).to_have_text("3")
+    expect(page.get_by_role("button", name="cohort is Loyal", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Remove filter: cohort is Loyal")).to_be_visible()
     page.get_by_role("link", name="Cohorts").click()
     page.get_by_role("button", name="Delete Loyal").click()
     dialog.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("There is no cohort yet.")).to_be_visible()
+
+
+def test_filters_name_cohorts_as_people_do_also_after_a_renaming(page: Page, service: Service) -> None:
+    project_key = service.create_project(name="Shop")["projectKey"]
+    assert service.post_events(project_key, [{"eventName": "buy", "userId": "ann"}]).status == 200
+    ids = [
+        service.call("POST", "/v1/cohorts", {
+            "projectKey": project_key, "name": name, "definition": {"userIds": ["ann"]},
+        }).json["id"]
+        for name in ("Loyal", "<b>Late</b>")
+    ]  # fmt: skip
+    filters = [
+        {"property": "cohort", "operator": "in", "value": ids},
+        {"property": "cohort", "operator": "neq", "value": "gone"},
+        {"property": "country", "operator": "neq", "value": ids[0]},
+    ]
+    open_dashboard(page, service, project_key, filters=filters)
+    chips = page.locator(".toolbar .chip-text")
+    rest = ["cohort is not gone", f"country is not {ids[0]}"]
+    expect(chips).to_have_text(["cohort is one of Loyal, <b>Late</b>", *rest])
+    page.get_by_role("link", name="Cohorts").click()
+    page.get_by_role("link", name="Loyal").click()
+    page.get_by_label("Name", exact=True).fill("Keen")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Overview").click()
+    expect(chips).to_have_text(["cohort is one of Keen, <b>Late</b>", *rest])
+    chips.first.click()
+    page.get_by_role("dialog").get_by_label("Value").focus()
+    suggested = page.get_by_role("dialog").locator("datalist option[label=Keen]")
+    expect(suggested).to_have_attribute("value", ids[0])

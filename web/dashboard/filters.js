@@ -1,7 +1,8 @@
 /** Filters: the conditions as chips, and the dialog that adds or changes one. */
 
+import { fetchCohorts } from "./catalogue.js";
 import { openDialog } from "./dialog.js";
-import { h } from "./dom.js";
+import { h, replace } from "./dom.js";
 import { propertyInput, selectInput, valueInput } from "./inputs.js";
 
 export const OPERATORS = [
@@ -34,31 +35,11 @@ export function describeFilter({ property, operator, value }) {
  * @param {{filters: Object[], onChange: (filters: Object[]) => void, addText?: string}} options
  */
 export function filterChips({ filters, onChange, addText = "Filter" }) {
-  const put = (index, filter) => onChange(filters.with(index, filter));
   const chips = filters.map((filter, index) =>
-    h(
-      "span",
-      { class: "chip" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "chip-text",
-          title: "Change this filter",
-          onClick: () => openFilterDialog(filter, (changed) => put(index, changed)),
-        },
-        describeFilter(filter),
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "chip-close",
-          "aria-label": `Remove filter: ${describeFilter(filter)}`,
-          onClick: () => onChange(filters.toSpliced(index, 1)),
-        },
-        "×",
-      ),
+    buildChip(
+      filter,
+      (changed) => onChange(filters.with(index, changed)),
+      () => onChange(filters.toSpliced(index, 1)),
     ),
   );
   const add = h(
@@ -71,6 +52,30 @@ export function filterChips({ filters, onChange, addText = "Filter" }) {
     `+ ${addText}`,
   );
   return h("div", { class: "chips" }, chips, add);
+}
+
+function buildChip(filter, onPut, onRemove) {
+  const text = h("button", {
+    type: "button",
+    class: "chip-text",
+    title: "Change this filter",
+    onClick: () => openFilterDialog(filter, onPut),
+  });
+  const close = h("button", { type: "button", class: "chip-close", onClick: onRemove }, "×");
+  const describe = (shown) => {
+    replace(text, describeFilter(shown));
+    close.setAttribute("aria-label", `Remove filter: ${describeFilter(shown)}`);
+  };
+  describe(filter);
+  if (filter.property === "cohort") nameCohorts(filter).then(describe, () => {});
+  return h("span", { class: "chip" }, text, close);
+}
+
+/** The filter with the names of its cohorts in place of their ids; an id that no cohort has stays. */
+async function nameCohorts(filter) {
+  const names = new Map((await fetchCohorts()).map(({ id, name }) => [id, name]));
+  const nameOne = (id) => names.get(id) ?? id;
+  return { ...filter, value: Array.isArray(filter.value) ? filter.value.map(nameOne) : nameOne(filter.value) };
 }
 
 /** Ask for a condition in a dialog; `onDone` gets it. */

@@ -6,7 +6,8 @@ import { h, replace } from "./dom.js";
 let count = 0;
 
 /**
- * A labelled field that suggests what `fetchChoices(text)` gives. `onChange` gets the text when it was finished.
+ * A labelled field that suggests what `fetchChoices(text)` gives: values, or `{value, label}` where a value does not speak for
+ * itself. `onChange` gets the text when it was finished.
  * @param {{label: string, value?: string, placeholder?: string, onChange?: (text: string) => void, isLabelHidden?: boolean,
  *   fetchChoices: (text: string) => Promise<any[]>, asksWhileTyping?: boolean, required?: boolean}} options
  * @returns {HTMLElement} with `input`
@@ -27,7 +28,7 @@ export function suggestInput({
     const choices = await fetchChoices(input.value).catch(() => []);
     replace(
       list,
-      choices.map((choice) => h("option", { value: String(choice) })),
+      choices.map((choice) => h("option", choice?.label ? choice : { value: String(choice) })),
     );
   };
   const input = h("input", {

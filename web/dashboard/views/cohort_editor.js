@@ -1,6 +1,7 @@
 /** Making and changing a cohort: by conditions on what people did, or by their ids. */
 
 import { ask } from "../api.js";
+import { forgetCohorts } from "../catalogue.js";
 import { h, replace } from "../dom.js";
 import { areaInput, readText, textInput } from "../forms.js";
 import { selectInput } from "../inputs.js";
@@ -29,6 +30,7 @@ export async function showEditor(container, id, leave) {
     event.preventDefault();
     try {
       await keep(cohort, { ...query, ...readFields(fields) });
+      forgetCohorts();
       leave();
     } catch (error) {
       replace(problem, error.message);

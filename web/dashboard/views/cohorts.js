@@ -1,6 +1,7 @@
 /** Cohorts: the list, and with `cohorts.id` in the address one of them (`new` for one to be made). */
 
 import { ask } from "../api.js";
+import { forgetCohorts } from "../catalogue.js";
 import { confirmDialog } from "../dialog.js";
 import { formatDay, formatNumber, h, replace } from "../dom.js";
 import { cardTable, headButton, rowButton } from "../forms.js";
@@ -93,6 +94,7 @@ function openDelete({ id, name }, section) {
     confirm: "Delete",
     onConfirm: async () => {
       await ask("DELETE", `${ADDRESS}/${id}`, { query: { projectKey: session.project.projectKey } });
+      forgetCohorts();
       return section.reload();
     },
   });
