@@ -7,7 +7,7 @@ along and rarely decide anything. So owners with whom they do are put aside, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,31 +52,36 @@ class OrderedEvents:
 
 Matters = Callable[["Marks"], "Flags"]
 """Of marks: which events may not change places with one of another mark at the same time."""
+Tables = Mapping[str, "pa.Table"]
+"""Arrow tables by the names that SQL has for them."""
 
 
-def stream_parts(population: Population, events: str, matters: Matters) -> Iterator[OrderedEvents]:
+def stream_parts(
+    population: Population, events: str, matters: Matters, tables: Tables | None = None
+) -> Iterator[OrderedEvents]:
     """All events, in parts of whole owners.
 
     `events`: SELECT of `owner` (UUID), `occurred_at`, `mark` (an unsigned whole number of the narrowest type that
-    suffices) and `event_id`; none of the first three null. Where marks say that it does not matter, the order of events
-    of an owner at one time is any. No events: no parts.
+    suffices) and `event_id`; none of the first three null; it may read `tables`. Where marks say that it does not
+    matter, the order of events of an owner at one time is any. No events: no parts.
     """
-    for condition in list_passes(population, events):
+    tables = tables or {}
+    for condition in list_passes(population, events, tables):
         events_of_pass = f"SELECT * FROM ({events}) WHERE {condition}"
         open_keys = []
-        for heaped in heap_events(population, events_of_pass):
+        for heaped in heap_events(population, events_of_pass, tables):
             known, keys = put_aside(order_events(*heaped), matters)
             open_keys.append(keys)
             if len(known.times_ms):
                 yield known
-        yield from stream_by_ids(population, events_of_pass, open_keys)
+        yield from stream_by_ids(population, events_of_pass, open_keys, tables)
 
 
-def list_passes(population: Population, events: str) -> list[str]:
+def list_passes(population: Population, events: str, tables: Tables) -> list[str]:
     """SQL conditions that part the owners so that each pass has about `MAX_EVENTS` events at most."""
     count = population.snapshot.count
     if count > MAX_EVENTS:
-        ((count,),) = population.fetch(f"SELECT count(*) FROM ({events})")
+        ((count,),) = population.fetch(f"SELECT count(*) FROM ({events})", tables)
     passes = -(-count // MAX_EVENTS)
     return [f"hash(owner) % {passes} = {number}" for number in range(passes)] if passes > 1 else ["true"]
 
@@ -85,13 +90,13 @@ Heaped = tuple["Words", "Words", "Whole", "Marks"]
 """Of each event both words of the owner, the time in ms and the mark."""
 
 
-def heap_events(population: Population, events: str) -> Iterator[Heaped]:
+def heap_events(population: Population, events: str, tables: Tables) -> Iterator[Heaped]:
     """All events, those of an owner together, in heaps of about `PART_EVENTS` at least."""
     import numpy as np
 
     heaps: list[list[Heaped]] = [[] for _ in range(1 << HEAP_BITS)]
     sql = f"SELECT owner, occurred_at, mark FROM ({events})"
-    for batch in population.stream_batches(sql, rows=BATCH_EVENTS):
+    for batch in population.stream_batches(sql, tables, rows=BATCH_EVENTS):
         first, second, times_ms, marks = read_batch(batch)
         heap_of = (first >> np.uint64(64 - HEAP_BITS)).astype(np.uint8)
         order = np.argsort(heap_of, kind="stable")
@@ -199,7 +204,9 @@ def find_open(events: OrderedEvents, matters: Matters) -> Flags:
     return is_open
 
 
-def stream_by_ids(population: Population, events: str, open_keys: list[Words]) -> Iterator[OrderedEvents]:
+def stream_by_ids(
+    population: Population, events: str, open_keys: list[Words], tables: Tables
+) -> Iterator[OrderedEvents]:
     """The events of these owners in parts, ordered by DuckDB, with the ids."""
     import numpy as np
     import pyarrow as pa
@@ -210,7 +217,7 @@ def stream_by_ids(population: Population, events: str, open_keys: list[Words]) -
     sql = f"""
         SELECT owner, occurred_at, mark FROM ({events}) SEMI JOIN open_owners USING (owner)
         ORDER BY owner, occurred_at, event_id"""
-    tables = {"open_owners": pa.table({"owner": build_uuids(keys)})}
+    tables = {**tables, "open_owners": pa.table({"owner": build_uuids(keys)})}
     waiting: list[Heaped] = []
     for batch in population.stream_batches(sql, tables, rows=BATCH_EVENTS):
         columns = read_batch(batch)
