@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import MakePage
 from tests.browser.dashboard import (
     find_panel,
     format_number,
@@ -196,3 +197,17 @@ def test_a_note_stands_at_its_day(page: Page, service: Service) -> None:
         {"index": 2, "text": "Release 2"},
         {"index": 3, "text": "Late"},
     ]
+
+
+def test_titles_and_tabs_keep_to_one_line_with_three_panels_in_a_row(
+    make_page: MakePage, service: Service, demo_key: str
+) -> None:
+    page = make_page(viewport={"width": 1280, "height": 800})
+    open_dashboard(page, service, demo_key)
+    heads = page.locator(".overview .panel-head").evaluate_all("found => found.map(each => each.offsetHeight)")
+    tops = page.locator(".overview .panel").evaluate_all("found => found.map(each => each.offsetTop)")
+    assert (len(heads), len(set(heads)), len(set(tops))) == (7, 1, 3)
+    rows = page.locator(".overview .tabs").evaluate_all(
+        "found => found.map(({ children }) => new Set([...children].map(each => each.offsetTop)).size)"
+    )
+    assert rows == [1, 1, 1]
