@@ -40,7 +40,7 @@ class JsonLogger(Logger):  # type: ignore[misc]
 
 _host = _config.host.strip("[]")
 bind = f"[{_host}]:{_config.port}" if ":" in _host else f"{_host}:{_config.port}"
-worker_class = "gthread"
+worker_class = "worker.FairThreadWorker"
 workers = _config.workers
 threads = _config.threads
 preload_app = False
@@ -108,9 +108,12 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop the gauges of a worker that is gone; its counters stay."""
+    """Drop the gauges and the connections of a worker that is gone; its counters stay."""
     from prometheus_client import multiprocess
 
+    from worker import COUNTS
+
+    COUNTS.forget(worker.age)
     multiprocess.mark_process_dead(worker.pid)
 
 

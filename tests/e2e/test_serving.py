@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +108,41 @@ def test_development_workers_share_the_signing_key(tmp_path: Path) -> None:
         command, cwd=PROJECT_ROOT, env=environ, capture_output=True, text=True, check=True, timeout=60
     )
     assert len(ended.stdout.strip()) == len("SECRET_KEY=") + 64
+
+
+def test_connections_that_are_opened_at_once_are_shared_by_the_workers(service: Service) -> None:
+    workers = service.list_workers()
+    for worker in workers:
+        with service.only(worker):
+            assert service.call("GET", "/health").status == 200
+    before = {worker: count_sockets(worker) for worker in workers}
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
+        # who is woken first is the machine's choice; without sharing one may have all
+        wait_until(lambda: all(count_sockets(worker) - before[worker] >= 10 for worker in workers))
+
+
+def count_sockets(process_id: int) -> int:
+    links = [os.readlink(each) for each in Path(f"/proc/{process_id}/fd").iterdir() if each.is_symlink()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_a_connection_is_kept_over_pauses_of_any_length(service: Service) -> None:
+    with closing(HTTPConnection("127.0.0.1", service.config.port)) as connection:
+        for pause_seconds in (0, 0, 0.01, 0, 0.1, 0):
+            # the client's pause is what is tested: shorter and longer than a thread stays with a connection
+            time.sleep(pause_seconds)
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+            assert connection.sock is not None
+
+
+def test_requests_sent_before_the_answer_to_the_last_one_are_answered_in_order(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.config.port), timeout=30) as connection:
+        for number in range(5):
+            connection.sendall(f"GET /nowhere HTTP/1.1\r\nHost: a\r\nX-Request-Id: r{number}\r\n\r\n".encode())
+        answers = b""
+        while answers.count(b'"requestId"') < 5:
+            answers += connection.recv(65536)
+    assert re.findall(rb"X-Request-Id: (\w+)", answers) == [f"r{number}".encode() for number in range(5)]
