@@ -23,7 +23,7 @@ PAGE_POLICY = (
     " font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-bp = Blueprint("documentation", __name__)
+bp = Blueprint("documentation", __name__, template_folder="templates")
 
 
 @bp.get("/docs")
@@ -85,6 +85,7 @@ def install(app: Flask) -> None:
             "specs_route": SWAGGER_PATH,
             "static_url_path": "/flasgger_static",
             "swagger_ui": True,
+            "auth": {},  # else the page's script names Python's None
             "ui_params": {"persistAuthorization": "true", "displayRequestDuration": "true"},
         },
     )
