@@ -23,9 +23,10 @@ View = Callable[..., ResponseReturnValue]
 
 def read_secret() -> str | None:
     """What was sent as X-API-Key, else as Authorization: Bearer; None for nothing. Other schemes are not ours."""
-    secret = request.headers.get("X-API-Key", "").strip()
+    environ = request.environ
+    secret = environ.get("HTTP_X_API_KEY", "").strip()
     if not secret:
-        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, rest = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         secret = rest.strip() if scheme.lower() == "bearer" else ""
     # WSGI hands headers over as Latin-1, SECRET_TOKEN is UTF-8.
     return secret.encode("latin-1", "replace").decode("utf-8", "replace") or None

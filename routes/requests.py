@@ -69,6 +69,8 @@ def read_query(known: Collection[str] | None = None, *, repeatable: Collection[s
 
     Raises InvalidInput for another one that is given twice, or that is not `known`.
     """
+    if not request.environ.get("QUERY_STRING"):
+        return {}
     for name, values in request.args.lists():
         if known is not None and name not in known:
             message = f"{name[:MAX_SHOWN_NAME]} is not a parameter here"
@@ -91,10 +93,11 @@ def parse_limit(text: str | None, *, default: int, most: int) -> int:
 
 def request_id() -> str:
     """The id of this request: the caller's own, if it sent a usable one, else a new one."""
-    if "request_id" not in g:
-        sent = request.headers.get(REQUEST_ID_HEADER, "")
-        g.request_id = sent if _request_id_pattern.fullmatch(sent) else os.urandom(16).hex()
     return cast(str, g.request_id)
+
+
+def _choose_request_id(sent: str | None) -> str:
+    return sent if sent and _request_id_pattern.fullmatch(sent) else os.urandom(16).hex()
 
 
 class CompactJson(JSONProvider):
@@ -130,9 +133,11 @@ class SlashNormaliser:
 
 
 def _start_request() -> None:
-    g.started = time.perf_counter()
-    logs.current_request_id.set(request_id())
-    sent = request.environ.get("HTTP_X_CLOUD_TRACE_CONTEXT") or request.environ.get("HTTP_TRACEPARENT")
+    environ, noted = request.environ, g._get_current_object()
+    noted.started = time.perf_counter()
+    noted.request_id = _choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+    logs.current_request_id.set(noted.request_id)
+    sent = environ.get("HTTP_X_CLOUD_TRACE_CONTEXT") or environ.get("HTTP_TRACEPARENT")
     trace = _trace_pattern.search(sent) if sent else None
     logs.current_trace.set(trace.group(1) if trace else None)
 
@@ -151,7 +156,7 @@ def _note_answer(response: Response) -> Response:
         remote_ip=asked.remote_addr,
         quiet=asked.path in QUIET_PATHS,
     )
-    response.headers[REQUEST_ID_HEADER] = request_id()
+    response.headers.add(REQUEST_ID_HEADER, request_id())
     return response
 
 
