@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from services.fields import parse_choice
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, parse_count
-from services.reports.session import Packing
-from services.reports.session_order import OPEN_LISTS, build_sequences
+from services.reports.session import FLAG_BITS
+from services.reports.session_order import Naming, OrderedSessions, fetch_naming, stream_sessions
+from services.reports.tally import Tally
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from services.reports.event_order import Flags, Marks, Whole
 
 OTHER: Final = "(other)"
 MAX_START: Final = 10_000
@@ -78,29 +85,9 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """Nodes by step, then sessions; links by step, then sessions; both then by name, what is summed up last. No session
     with a start: empty lists."""
     parameters: PathsParameters = request.parameters
-    sequences = build_sequences(population, COLUMN_OF[parameters.by], has_all=False)
-    if sequences is None:
-        return {"nodes": [], "links": [], "sessions": 0}
-    start = None if parameters.start is None else population.bind(parameters.start)
-    rows = population.fetch(f"""
-        WITH {sequences.build_tables(partial(build_hops_sql, sequences.packing, parameters, start))},
-        hops AS MATERIALIZED (
-            SELECT step, source, target, sum(sessions)::BIGINT AS sessions FROM counts GROUP BY ALL),
-        ranked AS (
-            SELECT step, code, name, sessions,
-                row_number() OVER (PARTITION BY step ORDER BY sessions DESC, name) > {parameters.limit:d} AS is_other
-            FROM (SELECT step, source AS code, sum(sessions)::BIGINT AS sessions FROM hops GROUP BY ALL)
-            JOIN names USING (code)),
-        shown AS MATERIALIZED (
-            SELECT step, code, sessions, is_other, CASE WHEN is_other THEN '{OTHER}' ELSE name END AS name FROM ranked)
-        SELECT step, is_other, name, NULL AS target_is_other, NULL AS target, sum(sessions)::BIGINT AS sessions
-        FROM shown GROUP BY ALL
-        UNION ALL
-        SELECT s.step, s.is_other, s.name, t.is_other, t.name, sum(hops.sessions)::BIGINT
-        FROM hops JOIN shown s ON hops.step = s.step AND hops.source = s.code
-            JOIN shown t ON hops.step + 1 = t.step AND hops.target = t.code
-        GROUP BY ALL
-        ORDER BY step, sessions DESC, is_other, name, target_is_other, target""")
+    naming = fetch_naming(population, COLUMN_OF[parameters.by])
+    hops = count_hops(stream_sessions(population, naming, has_name, has_all=False), naming, parameters)
+    rows = fetch_shown(population.renew(), naming, hops, parameters.limit)
     nodes = sorted((row for row in rows if row[4] is None), key=lambda row: (row[0], row[1]))
     return {
         "nodes": [
@@ -116,29 +103,85 @@ def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     }
 
 
-def build_hops_sql(packing: Packing, parameters: PathsParameters, start: str | None, sequences: str) -> str:
-    """SELECT of `step`, `source`, `target` (null: the path ends there) as codes, and the `sessions` that go so.
+def has_name(marks: Marks) -> Flags:
+    """Which events may be on a path: their order matters."""
+    return marks >> FLAG_BITS > 0
 
-    `start`: the bound name that paths start from. `sequences`: see `session_order.Sequences`.
-    """
-    codes = f"list_filter(list_transform(items, lambda item: {packing.build_code('item')}), lambda code: code > 0)"
-    folded = "list_filter(codes, lambda code, place: code IS DISTINCT FROM codes[place - 1])"
-    if parameters.direction is Direction.BEFORE:
-        folded = f"list_reverse({folded})"
-    first = "1"
-    if start is not None:
-        found = f"coalesce(list_position(folded, (SELECT code FROM names WHERE name = {start})), 0)"
-        first = f"CASE WHEN folded[1] = {packing.last_code} THEN 1 ELSE {found} END"
-    return f"""
-        SELECT step, source, target, count(*) AS sessions, {OPEN_LISTS} FROM (
-            SELECT generate_subscripts(path, 1) - 1 AS step, unnest(path) AS source,
-                unnest(list_append(path[2:], NULL)) AS target, open_id, open_person
-            FROM (
-                SELECT *, folded[first:first + {parameters.steps:d}] AS path FROM (
-                    SELECT *, {first} AS first FROM (
-                        SELECT *, {folded} AS folded FROM (SELECT *, {codes} AS codes FROM ({sequences}))))
-                WHERE first > 0))
-        GROUP BY step, source, target"""
+
+def count_hops(sessions: Iterable[OrderedSessions], naming: Naming, parameters: PathsParameters) -> pa.Table:
+    """`step`, `source`, `target` (null: the path ends there) as codes, and the number of `sessions` that go so."""
+    import pyarrow as pa
+
+    start = None if parameters.start is None else naming.find_code(parameters.start)
+    base, tally = naming.count + 1, Tally()
+    for part in sessions:
+        for step, sources, targets in walk(part, start, parameters):
+            # below 2 ** 63 with up to 900 million names
+            tally.add((step * base + sources) * base + targets)
+    hops, counts = tally.sum_up()
+    steps, targets = hops // base**2, hops % base
+    return pa.table(
+        {
+            "step": pa.array(steps),
+            "source": pa.array(hops // base % base),
+            "target": pa.array(targets, mask=targets == 0),
+            "sessions": pa.array(counts),
+        }
+    )
+
+
+def walk(
+    sessions: OrderedSessions, start: int | None, parameters: PathsParameters
+) -> Iterator[tuple[int, Whole, Whole]]:
+    """For each step of all paths at once the codes of where they are, and of what comes next (0: the path ends)."""
+    import numpy as np
+
+    codes, numbers = fold(sessions, is_reversed=parameters.direction is Direction.BEFORE)
+    following = np.zeros_like(codes)
+    following[:-1] = np.where(numbers[1:] == numbers[:-1], codes[1:], 0)
+    places = np.arange(len(codes)) if start is None else np.flatnonzero(codes == start)
+    places = places[np.diff(numbers[places], prepend=-1) != 0]
+    for step in range(parameters.steps):
+        targets = following[places]
+        yield step, codes[places], targets
+        places = places[targets > 0] + 1
+    yield parameters.steps, codes[places], np.zeros(len(places), dtype=np.int64)
+
+
+def fold(sessions: OrderedSessions, *, is_reversed: bool) -> tuple[Whole, Whole]:
+    """The codes of events with a name, immediate repeats folded into one, and the numbers of their sessions."""
+    import numpy as np
+
+    codes = sessions.codes
+    named = np.flatnonzero(codes)
+    if is_reversed:
+        named = named[::-1]
+    codes, numbers = codes[named], sessions.number_sessions()[named]
+    is_other = np.ones(len(codes), dtype=bool)
+    is_other[1:] = (codes[1:] != codes[:-1]) | (numbers[1:] != numbers[:-1])
+    return codes[is_other], numbers[is_other]
+
+
+def fetch_shown(population: Population, naming: Naming, hops: pa.Table, limit: int) -> list[tuple[Any, ...]]:
+    """Nodes and links as they are shown: step, whether several are summed up, name, the same two of the link's target
+    (null: a node), sessions."""
+    sql = f"""
+        WITH ranked AS (
+            SELECT step, code, name, sessions,
+                row_number() OVER (PARTITION BY step ORDER BY sessions DESC, name) > {limit:d} AS is_other
+            FROM (SELECT step, source AS code, sum(sessions)::BIGINT AS sessions FROM hops GROUP BY ALL)
+            JOIN names USING (code)),
+        shown AS MATERIALIZED (
+            SELECT step, code, sessions, is_other, CASE WHEN is_other THEN '{OTHER}' ELSE name END AS name FROM ranked)
+        SELECT step, is_other, name, NULL AS target_is_other, NULL AS target, sum(sessions)::BIGINT AS sessions
+        FROM shown GROUP BY ALL
+        UNION ALL
+        SELECT s.step, s.is_other, s.name, t.is_other, t.name, sum(hops.sessions)::BIGINT
+        FROM hops JOIN shown s ON hops.step = s.step AND hops.source = s.code
+            JOIN shown t ON hops.step + 1 = t.step AND hops.target = t.code
+        GROUP BY ALL
+        ORDER BY step, sessions DESC, is_other, name, target_is_other, target"""
+    return population.fetch(sql, {"hops": hops, "names": naming.names})
 
 
 def list_rows(result: dict[str, Any]) -> list[dict[str, Any]]:

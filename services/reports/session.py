@@ -29,6 +29,11 @@ PAGE_VIEW_BIT: Final = 1
 PASSES_BIT: Final = 2
 PAGE_LEAVE_BIT: Final = 4
 FLAG_BITS: Final = 3
+PASSES_FLAG: Final = f"CASE WHEN passes THEN {PASSES_BIT} ELSE 0 END"
+KIND_FLAGS: Final = (
+    f"CASE WHEN {IS_PAGE_VIEW} THEN {PAGE_VIEW_BIT} WHEN {IS_PAGE_LEAVE} THEN {PAGE_LEAVE_BIT} ELSE 0 END"
+)
+"""SQL of the bits of an event."""
 MAX_BITS: Final = 62
 
 
@@ -44,11 +49,6 @@ class Packing:
     code_bits: int = 0
 
     @property
-    def last_code(self) -> int:
-        """The greatest code there is room for."""
-        return (1 << self.code_bits) - 1
-
-    @property
     def sql_type(self) -> str:
         """64 bits where they suffice."""
         bits = (self.last_ms - self.first_ms).bit_length() + self.code_bits + FLAG_BITS
@@ -57,8 +57,7 @@ class Packing:
     def build_item(self, code: str = "0") -> str:
         """SQL of the number of a row with `occurred_at`, `event_name` and `passes`."""
         time = f"(epoch_ms(occurred_at) - {self.first_ms})::{self.sql_type}"
-        kind = f"CASE WHEN {IS_PAGE_VIEW} THEN {PAGE_VIEW_BIT} WHEN {IS_PAGE_LEAVE} THEN {PAGE_LEAVE_BIT} ELSE 0 END"
-        flags = f"CASE WHEN passes THEN {PASSES_BIT} ELSE 0 END + {kind}"
+        flags = f"{PASSES_FLAG} + {KIND_FLAGS}"
         return f"{time} * {1 << self._time_shift} + ({code})::{self.sql_type} * {1 << FLAG_BITS} + {flags}"
 
     def build_elapsed(self, item: str) -> str:
@@ -71,7 +70,7 @@ class Packing:
 
     def build_code(self, item: str) -> str:
         """SQL of the code in a number."""
-        return f"(({item} >> {FLAG_BITS}) & {self.last_code})"
+        return f"(({item} >> {FLAG_BITS}) & {(1 << self.code_bits) - 1})"
 
     def build_flag(self, item: str, bit: int) -> str:
         """SQL condition that a flag is set in a number."""
@@ -85,10 +84,6 @@ class Packing:
         only_leaves = f"len(list_filter({items}, lambda item: {is_leave})) = len({items}) - 1"
         one_view = f"len(list_filter({items}, lambda item: {is_view})) = 1"
         return f"CASE WHEN len({items}) = 1 THEN {first_is_view} ELSE {only_leaves} AND {one_view} END"
-
-    def build_tie(self, item: str, before: str) -> str:
-        """SQL condition that two numbers differ, but not in their time."""
-        return f"xor({item}, {before}) BETWEEN 1 AND {(1 << self._time_shift) - 1}"
 
     @property
     def _time_shift(self) -> int:

@@ -1,125 +1,157 @@
-"""What happened in which order in each session: the second half of the session part.
-
-Events at one time are ordered by their ids, which are expensive to carry along, and few sessions need them. So each
-list of events is sorted by time and number first; where that leaves an order open, the list is made again with the ids.
-"""
+"""What happened in which order in each session, as arrays that numpy goes through at once: the second half of the
+session part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from services.reports.bounds import fetch_bounds
+from services.reports.event_order import Matters, OrderedEvents, stream_parts
 from services.reports.population import Population
-from services.reports.session import (
-    FLAG_BITS,
-    PASSES_BIT,
-    Packing,
-    build_parts_sql,
-    build_passing_condition,
-    build_session_events_sql,
-)
+from services.reports.session import FLAG_BITS, GAP_MS, KIND_FLAGS, PASSES_BIT, PASSES_FLAG, build_session_events_sql
 
-OPEN_LISTS: Final = (
-    "list(open_id) FILTER (open_id IS NOT NULL) AS open_ids,"
-    " list(open_person) FILTER (open_person IS NOT NULL) AS open_persons"
-)
-"""SQL of two aggregates that what is counted over sequences must have: which lists are to be made again."""
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Whole = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+BATCH_NAMES: Final = 100_000
+MARK_TYPES: Final = {8: "UTINYINT", 16: "USMALLINT", 32: "UINTEGER", 64: "UBIGINT"}
 
 
 @dataclass(frozen=True)
-class Sequences:
-    """The order of names (pages, event names) in the sessions of a population.
+class OrderedSessions:
+    """Whole sessions that pass the filters, at least one, each with its events in order."""
 
-    A sequence is a row for a session that passes: `items`, the numbers of its events in order; a code in them is that
-    of a name. Of a list whose order is open there is one item, of a code that no name has, and `open_id` or
-    `open_person`.
-    """
+    starts: Whole
+    """Index of each session's first event, and after the last session the number of events."""
+    times_ms: Whole
+    marks: NDArray[Any]
 
-    population: Population
+    @property
+    def codes(self) -> Whole:
+        """For each event the number of its name, from 1 on; 0: it has none."""
+        import numpy as np
+
+        return (self.marks >> FLAG_BITS).astype(np.int64)
+
+    def have(self, bit: int) -> Flags:
+        """Of which events a flag is set."""
+        flags: Flags = (self.marks & bit) != 0
+        return flags
+
+    def number_sessions(self) -> Whole:
+        """For each event the index of its session."""
+        import numpy as np
+
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The names (pages, event names) that the events of a population have, numbered from 1 on."""
+
     column: str
-    packing: Packing
-    count: int
-    """How many names there are."""
-    has_all: bool
-    """False: of events without a name there is only what it needs to tell sessions apart and which of them pass."""
+    names: pa.Table
+    """`name`, `code`."""
 
-    def build_tables(self, build_counts: Callable[[str], str]) -> str:
-        """Common table expressions `names` (`name`, `code` from 1 on) and `counts`: what `build_counts`, given the
-        SELECT of some sequences, makes of them; in two parts, to be added up."""
-        known = build_counts(self._build_sequences(self._build_sorted_lists()))
-        made_again = build_counts(self._build_sequences(self._build_ordered_lists()))
-        # the limit leaves out none: it tells the planner that there are few names, so that it does not hash the events
-        return f"""
-            names AS MATERIALIZED (
-                SELECT name, row_number() OVER () AS code FROM (
-                    SELECT DISTINCT {self.column} AS name
-                    FROM ({build_session_events_sql(self.population, with_person=False)})
-                    WHERE {self.column} IS NOT NULL LIMIT {self.count:d})),
-            known AS MATERIALIZED ({known}),
-            counts AS (SELECT * FROM known UNION ALL SELECT * FROM ({made_again}))"""
+    @property
+    def count(self) -> int:
+        """How many names there are."""
+        return int(self.names.num_rows)
 
-    def _build_named_items(self) -> str:
-        """SELECT of the events of sessions that the client named."""
-        events = build_session_events_sql(self.population, with_person=False)
-        condition = "session_id IS NOT NULL"
-        if not self.has_all:
-            condition += f" AND ({self.column} IS NOT NULL{' OR passes' if self.population.filters else ''})"
-        return self._build_items("session_id", events, condition)
+    def find_code(self, name: str) -> int:
+        """The number of a name; 0: no event has it."""
+        import pyarrow.compute as pc
 
-    def _build_unnamed_items(self) -> str:
-        """SELECT of the events of persons besides."""
-        condition = "session_id IS NULL AND person IS NOT NULL"
-        return self._build_items("person", build_session_events_sql(self.population), condition)
+        return int(pc.index(self.names["name"], name).as_py()) + 1
 
-    def _build_items(self, owner: str, events: str, condition: str) -> str:
-        return f"""
-            SELECT {owner}, occurred_at, event_id, {self.packing.build_item("coalesce(code, 0)")} AS item
-            FROM ({events}) e LEFT JOIN names ON e.{self.column} = names.name WHERE {condition}"""
-
-    def _build_sorted_lists(self) -> str:
-        """SELECT of the lists of all sessions that the client named, and of all persons besides."""
-        is_tie = self.packing.build_tie("item", "items[place - 1]")
-        unknown = f"[{(self.packing.last_code << FLAG_BITS) | PASSES_BIT}::{self.packing.sql_type}]"
-        return f"""
-            SELECT session_id, person, CASE WHEN is_open THEN {unknown} ELSE items END AS items,
-                CASE WHEN is_open THEN session_id END AS open_id, CASE WHEN is_open THEN person END AS open_person
-            FROM (
-                SELECT *, len(list_filter(items, lambda item, place: {is_tie})) > 0 AS is_open FROM (
-                    SELECT session_id, NULL::UUID AS person, list_sort(list(item)) AS items
-                    FROM ({self._build_named_items()}) GROUP BY session_id
-                    UNION ALL
-                    SELECT NULL, person, list_sort(list(item))
-                    FROM ({self._build_unnamed_items()}) GROUP BY person))"""
-
-    def _build_ordered_lists(self) -> str:
-        """SELECT of the lists that are open in the table `known`, ordered by the ids."""
-        ordered = "list(item ORDER BY occurred_at, event_id) AS items, NULL AS open_id, NULL::UUID AS open_person"
-        # of all in one row the planner expects few, so that it hashes these and not the events
-        ids = "SELECT unnest(flatten(list(open_ids))) AS session_id FROM known"
-        persons = "SELECT unnest(flatten(list(open_persons))) AS person FROM known"
-        return f"""
-            SELECT session_id, NULL::UUID AS person, {ordered}
-            FROM ({self._build_named_items()}) SEMI JOIN ({ids}) USING (session_id) GROUP BY session_id
-            UNION ALL
-            SELECT NULL, person, {ordered}
-            FROM ({self._build_unnamed_items()}) SEMI JOIN ({persons}) USING (person) GROUP BY person"""
-
-    def _build_sequences(self, lists: str) -> str:
-        """SELECT of the sequences in lists: those of persons are cut at the pauses."""
-        return f"""
-            SELECT items, open_id, open_person FROM ({build_parts_sql(lists, self.packing)})
-            WHERE {build_passing_condition(self.population, self.packing)}"""
+    @property
+    def mark_type(self) -> str:
+        """The narrowest SQL type for a number and the flags."""
+        bits = self.count.bit_length() + FLAG_BITS
+        return next(sql_type for width, sql_type in MARK_TYPES.items() if bits <= width)
 
 
-def build_sequences(population: Population, column: str, *, has_all: bool = True) -> Sequences | None:
-    """The sequences of a column's values; None: there are no events. Asks two queries for the numbers to expect."""
-    bounds = fetch_bounds(replace(population, filters=()))
-    if bounds is None:
-        return None
-    counted = population.renew()
-    ((count,),) = counted.fetch(
-        f"SELECT count(DISTINCT {column}) FROM ({build_session_events_sql(counted, with_person=False)})"
-    )
-    return Sequences(population, column, Packing(*bounds, (count + 1).bit_length()), count, has_all)
+def fetch_naming(population: Population, column: str) -> Naming:
+    """The values of a column of events in range, whether these pass the filters or not."""
+    import pyarrow as pa
+
+    own = population.renew()
+    events = build_session_events_sql(own, with_person=False)
+    sql = f"SELECT DISTINCT {column} AS name FROM ({events}) WHERE {column} IS NOT NULL"
+    batches = list(own.stream_batches(sql, rows=BATCH_NAMES))
+    names = pa.Table.from_batches(batches, schema=pa.schema({"name": pa.string()}))
+    return Naming(column, names.append_column("code", pa.array(range(1, names.num_rows + 1), pa.int64())))
+
+
+def stream_sessions(
+    population: Population, naming: Naming, matters: Matters, *, has_all: bool
+) -> Iterator[OrderedSessions]:
+    """All sessions that pass, in parts. `matters`: see `event_order.stream_parts`; of marks, which are flags and code.
+
+    Without `has_all`, of events without a name there is only what tells sessions apart and which of them pass, and no
+    flags of kinds.
+    """
+    for build in (build_named_sql, build_unnamed_sql):
+        own = population.renew()
+        events = build(own, naming, has_all=has_all)
+        for part in stream_parts(own, events, matters, {"names": naming.names}):
+            # the keys of the two could be the same, as where a sessionId is somebody's userId
+            sessions = cut_sessions(part, by_pauses=build is build_unnamed_sql)
+            if population.filters:
+                sessions = keep_passing(sessions)
+            if len(sessions.times_ms):
+                yield sessions
+
+
+def build_named_sql(population: Population, naming: Naming, *, has_all: bool) -> str:
+    """SELECT of the events of sessions that the client named, each session an owner."""
+    condition = "session_id IS NOT NULL"
+    if not has_all:
+        condition += f" AND (code IS NOT NULL{' OR passes' if population.filters else ''})"
+    events = build_session_events_sql(population, with_person=False)
+    return build_marked_sql(naming, "md5_number(session_id)::UUID", events, condition, has_kinds=has_all)
+
+
+def build_unnamed_sql(population: Population, naming: Naming, *, has_all: bool) -> str:
+    """SELECT of the events of persons besides, each person an owner."""
+    condition, events = "session_id IS NULL AND person IS NOT NULL", build_session_events_sql(population)
+    return build_marked_sql(naming, "person", events, condition, has_kinds=has_all)
+
+
+def build_marked_sql(naming: Naming, owner: str, events: str, condition: str, *, has_kinds: bool) -> str:
+    """SELECT of events as `event_order.stream_parts` takes them."""
+    flags = f"{PASSES_FLAG} + {KIND_FLAGS}" if has_kinds else PASSES_FLAG
+    mark = f"(coalesce(code, 0) * {1 << FLAG_BITS} + {flags})::{naming.mark_type}"
+    return f"""
+        SELECT {owner} AS owner, occurred_at, {mark} AS mark, event_id
+        FROM ({events}) e LEFT JOIN names ON e.{naming.column} = names.name WHERE {condition}"""
+
+
+def cut_sessions(events: OrderedEvents, *, by_pauses: bool) -> OrderedSessions:
+    """Each owner's events as one session, or as those that pauses part."""
+    import numpy as np
+
+    if not by_pauses:
+        return OrderedSessions(events.starts, events.times_ms, events.marks)
+    begins = np.zeros(len(events.times_ms), dtype=bool)
+    begins[events.starts[:-1]] = True
+    begins[1:] |= np.diff(events.times_ms) > GAP_MS
+    starts = np.append(np.flatnonzero(begins), len(begins))
+    return OrderedSessions(starts, events.times_ms, events.marks)
+
+
+def keep_passing(sessions: OrderedSessions) -> OrderedSessions:
+    """The sessions of which an event passes, maybe none."""
+    import numpy as np
+
+    passes = np.logical_or.reduceat(sessions.have(PASSES_BIT), sessions.starts[:-1])
+    counts = np.diff(sessions.starts)
+    kept = np.repeat(passes, counts)
+    starts = np.concatenate(([0], np.cumsum(counts[passes])))
+    return OrderedSessions(starts, sessions.times_ms[kept], sessions.marks[kept])

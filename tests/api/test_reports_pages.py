@@ -106,13 +106,27 @@ def test_events_of_one_moment_come_in_the_order_of_their_ids(client: FlaskClient
     ]  # fmt: skip
 
 
+def test_a_session_named_like_a_person_is_another_than_those_of_the_person(client: FlaskClient) -> None:
+    key = post(client, [
+        event("10:00:00", "page_view", userId="x", page="/a"), event("10:00:01", "page_view", sessionId="x", page="/b"),
+        event("10:00:02", "page_view", userId="x", page="/c"), event("10:00:03", "page_view", sessionId="x", page="/d"),
+    ])  # fmt: skip
+    answer = ask(client, key, "paths")
+    assert [tuple(link.values()) for link in answer["links"]] == [(0, "/a", "/c", 1), (0, "/b", "/d", 1)]
+    rows = ask(client, key, "pages")["pages"]
+    assert [numbers(row, "page", "entries", "exits", "averageTimeSeconds") for row in rows] == [
+        ("/a", 1, 0, 2), ("/b", 1, 0, 2), ("/c", 0, 1, None), ("/d", 0, 1, None),
+    ]  # fmt: skip
+
+
 def test_numbers_that_do_not_fit_into_64_bits_give_the_same_answers(
     client: FlaskClient, project_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = {"from": "0001-01-02T00:00:00Z"}
-    before = [ask(client, project_key, report) for report in ("sessions", "pages", "paths")]
+    asked: list[tuple[str, Row]] = [("sessions", {}), ("breakdown", {"by": "page", "measure": "sessions"})]
+    before = [ask(client, project_key, report, **fields) for report, fields in asked]
     monkeypatch.setattr(session, "MAX_BITS", 0)
-    after = [ask(client, project_key, report, **whole) for report in ("sessions", "pages", "paths")]
+    after = [ask(client, project_key, report, **fields, **whole) for report, fields in asked]
     for narrow, wide in zip(before, after, strict=True):
         apart = ("from", "generatedAt")
         assert not wide["cached"]
