@@ -36,6 +36,13 @@ def register() -> ResponseReturnValue:
     return jsonify(app), 201
 
 
+@bp.get("/api/auth/methods")
+def list_methods() -> ResponseReturnValue:
+    """The ways to log in here, for pages that offer them."""
+    ways = ["password"] if context().config.google_client_id is None else ["password", "google"]
+    return jsonify({"methods": ways})
+
+
 @bp.post("/api/auth/login")
 def log_in() -> ResponseReturnValue:
     limit_login()
@@ -95,13 +102,18 @@ def note_newcomer(user: User) -> User:
 
 def answer_with_token(user: User, *, logged_in_at: int | None = None) -> Response:
     """A new access token, as OAuth 2.0 (RFC 6749, 5.1) writes it; for a login of `logged_in_at`, by default of now."""
-    token, expires_in = tokens.issue_access_token(
+    token, expires_in = issue_token(user, logged_in_at=logged_in_at)
+    response = jsonify({"access_token": token, "token_type": "bearer", "expires_in": expires_in})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def issue_token(user: User, *, logged_in_at: int | None = None) -> tuple[str, int]:
+    """A new access token of the user, and the seconds that it works."""
+    return tokens.issue_access_token(
         context(),
         user.user_id,
         generation=user.token_generation,
         now_ms=clock.fetch_now_ms(),
         logged_in_at=logged_in_at,
     )
-    response = jsonify({"access_token": token, "token_type": "bearer", "expires_in": expires_in})
-    response.headers["Cache-Control"] = "no-store"
-    return response

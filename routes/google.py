@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, request
 from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
 
-from routes.accounts import answer_with_token, note_newcomer
+from routes.accounts import answer_with_token, issue_token, note_newcomer
 from routes.audit import note_act, recorded_act
 from routes.auth import identify_request
 from routes.limits import limit_login
 from routes.requests import context, read_query
 from services import clock
-from services.errors import NotFound
-from services.fields import parse_fields
+from services.errors import AppTrackerError, NotFound
+from services.fields import FieldParser, parse_choice, parse_fields
 from services.invitations import parse_token
 from services.users import User
 
 if TYPE_CHECKING:
-    from services.google import Identity
+    from services.google import Beginning, Identity
 
 START_PATH = "/api/auth/google"
 CALLBACK_PATH = "/api/auth/google/callback"
+DASHBOARD_PATH = "/dashboard"
 STATE_COOKIE = "apptracker_sign_in"
 
 bp = Blueprint("google", __name__)
@@ -33,9 +37,14 @@ bp = Blueprint("google", __name__)
 def start_sign_in() -> ResponseReturnValue:
     google, _ = _load_services()
     identify_request()
-    asked = parse_fields(read_query({"invitation"}), {"invitation": parse_token})
+    fields: dict[str, FieldParser] = {"invitation": parse_token, "page": partial(parse_choice, choices=google.Page)}
+    asked = parse_fields(read_query(set(fields)), fields)
     address, state = google.begin(
-        context(), redirect_uri=_build_redirect_uri(), invitation=asked.get("invitation"), now_ms=clock.fetch_now_ms()
+        context(),
+        redirect_uri=_build_address(CALLBACK_PATH),
+        invitation=asked.get("invitation"),
+        page=asked.get("page"),
+        now_ms=clock.fetch_now_ms(),
     )
     response = redirect(address)
     response.headers["Cache-Control"] = "no-store"
@@ -46,7 +55,7 @@ def start_sign_in() -> ResponseReturnValue:
         max_age=google.STATE_SECONDS,
         path=START_PATH,
         httponly=True,
-        secure=_build_redirect_uri().startswith("https:"),
+        secure=_build_address(CALLBACK_PATH).startswith("https:"),
         samesite="Lax",
     )
     return response
@@ -54,20 +63,37 @@ def start_sign_in() -> ResponseReturnValue:
 
 @bp.get(CALLBACK_PATH)
 def finish_sign_in() -> ResponseReturnValue:
-    google, sign_in = _load_services()
+    google, _ = _load_services()
     identify_request()
     limit_login()
     now_ms = clock.fetch_now_ms()
-    identity = google.finish(
-        context(),
-        redirect_uri=_build_redirect_uri(),
-        answer=read_query(),
-        kept_state=request.cookies.get(STATE_COOKIE),
-        now_ms=now_ms,
-    )
-    response = answer_with_token(_admit(sign_in, identity, now_ms))
+    beginning = google.read_beginning(context(), request.cookies.get(STATE_COOKIE), now_ms=now_ms)
+    response: Response
+    if beginning.page is None:
+        response = answer_with_token(_find_user(beginning, now_ms))
+    else:
+        response = _lead_to_dashboard(beginning, now_ms)
     response.delete_cookie(STATE_COOKIE, path=START_PATH)
     return response
+
+
+def _lead_to_dashboard(beginning: Beginning, now_ms: int) -> Response:
+    """To the page, with a token or why there is none in the address's fragment, which browsers send to nobody."""
+    try:
+        brought = {"access_token": issue_token(_find_user(beginning, now_ms))[0]}
+    except AppTrackerError as error:
+        brought = {"sign_in_error": error.message}
+    response = redirect(f"{_build_address(DASHBOARD_PATH)}#{urlencode(brought)}")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _find_user(beginning: Beginning, now_ms: int) -> User:
+    """Who has signed in; a new user, where that may be."""
+    google, sign_in = _load_services()
+    redirect_uri = _build_address(CALLBACK_PATH)
+    identity = google.finish(context(), beginning, redirect_uri=redirect_uri, answer=read_query(), now_ms=now_ms)
+    return _admit(sign_in, identity, now_ms)
 
 
 def _admit(sign_in: ModuleType, identity: Identity, now_ms: int) -> User:
@@ -97,6 +123,7 @@ def _load_services() -> tuple[ModuleType, ModuleType]:
     return google, sign_in
 
 
-def _build_redirect_uri() -> str:
+def _build_address(path: str) -> str:
+    """The whole address of a path of ours, as browsers reach it."""
     base = context().config.public_url or request.url_root
-    return base.rstrip("/") + CALLBACK_PATH
+    return base.rstrip("/") + path

@@ -9,6 +9,7 @@ import hmac
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any, cast
 
 import msgspec
@@ -33,6 +34,23 @@ TIMEOUT_SECONDS = 10
 LEEWAY_SECONDS = 60
 
 
+class Page(StrEnum):
+    """Where a sign-in may lead the browser."""
+
+    DASHBOARD = "dashboard"
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What a sign-in began with; kept, signed, in the browser's cookie."""
+
+    state: str
+    nonce: str
+    verifier: str
+    invitation: str | None = None
+    page: Page | None = None
+    """Where the browser is led when it is over; None for an answer in JSON."""
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Whom the provider vouches for."""
 
@@ -45,39 +63,46 @@ class Identity(msgspec.Struct, frozen=True):
     """Token of the invitation with which the sign-in began."""
 
 
-def begin(context: Context, *, redirect_uri: str, invitation: str | None, now_ms: int) -> tuple[str, str]:
+def begin(
+    context: Context, *, redirect_uri: str, invitation: str | None, page: Page | None, now_ms: int
+) -> tuple[str, str]:
     """Where to send the browser, and the state that it has to bring back, to be kept in its cookie."""
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+    beginning = Beginning(state, nonce, verifier, invitation, page)
     with _open_session(context, redirect_uri) as session:
         provider = _fetch_json(session, context.config.google_discovery_url)
         url, _ = session.create_authorization_url(
             provider["authorization_endpoint"], state=state, nonce=nonce, code_verifier=verifier
         )
-    claims = {"state": state, "nonce": nonce, "verifier": verifier, "invitation": invitation}
+    claims = msgspec.to_builtins(beginning)
     return str(url), tokens.sign(context, tokens.SIGN_IN, claims, lifetime_seconds=STATE_SECONDS, now_ms=now_ms)
 
 
+def read_beginning(context: Context, kept_state: str | None, *, now_ms: int) -> Beginning:
+    """What `begin` gave this browser. Unauthorized for nothing, for what is not of here, and after STATE_SECONDS."""
+    if not kept_state:
+        raise _refuse("The sign-in did not begin in this browser, or took too long")
+    return msgspec.convert(tokens.verify(context, tokens.SIGN_IN, kept_state, now_ms=now_ms), Beginning)
+
+
 def finish(
-    context: Context, *, redirect_uri: str, answer: Mapping[str, str], kept_state: str | None, now_ms: int
+    context: Context, beginning: Beginning, *, redirect_uri: str, answer: Mapping[str, str], now_ms: int
 ) -> Identity:
     """Who has signed in, from the parameters with which the provider sent the browser back.
 
-    Raises Unauthorized where anything does not fit what `begin` gave this browser, or the provider says no.
+    Raises Unauthorized where anything does not fit what the sign-in began with, or the provider says no.
     """
-    if not kept_state:
-        raise _refuse("The sign-in did not begin in this browser, or took too long")
-    kept = tokens.verify(context, tokens.SIGN_IN, kept_state, now_ms=now_ms)
-    if not hmac.compare_digest(answer.get("state", "").encode(), kept["state"].encode()):
+    if not hmac.compare_digest(answer.get("state", "").encode(), beginning.state.encode()):
         raise _refuse("The sign-in did not begin in this browser")
     if not answer.get("code"):
         raise _refuse("The provider did not sign you in")
     with _open_session(context, redirect_uri) as session:
         provider = _fetch_json(session, context.config.google_discovery_url)
         granted = session.fetch_token(
-            provider["token_endpoint"], code=answer["code"], code_verifier=kept["verifier"], timeout=TIMEOUT_SECONDS
+            provider["token_endpoint"], code=answer["code"], code_verifier=beginning.verifier, timeout=TIMEOUT_SECONDS
         )
-        claims = _read_id_token(session, provider, granted, nonce=kept["nonce"], now_ms=now_ms)
-    return Identity(claims["sub"], _read_email(claims), _read_name(claims), kept.get("invitation"))
+        claims = _read_id_token(session, provider, granted, nonce=beginning.nonce, now_ms=now_ms)
+    return Identity(claims["sub"], _read_email(claims), _read_name(claims), beginning.invitation)
 
 
 def _read_id_token(

@@ -32,6 +32,8 @@ class Provider:
     alter_claims: Callable[[dict[str, Any]], object] = field(default=lambda claims: None)
     alter_token: Callable[[str], str] = field(default=lambda token: token)
     refusals: list[str] = field(default_factory=list)
+    present: dict[str, Any] = field(default_factory=dict)
+    """Claims of who sits before a browser that comes here: it is sent back at once."""
 
     @property
     def discovery_url(self) -> str:
@@ -87,6 +89,11 @@ def open_provider(now_ms: Callable[[], int]) -> Iterator[Provider]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/authorize?"):
+                self.send_response(302)
+                self.send_header("Location", provider.sign_in(provider.address + self.path, **provider.present))
+                self.end_headers()
+                return
             self._answer({})
 
         def do_POST(self) -> None:

@@ -77,6 +77,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/db/test-insert"): Right.ROOT,
     ("POST", "/api/auth/register"): Right.REGISTRAR,
     ("POST", "/api/auth/login"): Right.PUBLIC,
+    ("GET", "/api/auth/methods"): Right.PUBLIC,
     ("POST", "/api/auth/refresh"): Right.USER,
     ("GET", "/api/auth/me"): Right.USER,
     ("POST", "/api/auth/password"): Right.USER,

@@ -319,3 +319,57 @@ def test_what_a_sign_in_changes_is_in_the_audit_log(signing: Signing) -> None:
     assert signing.sign_in(query=f"?invitation={token}").status_code == 403
     assert signing.sign_in().status_code == 200
     assert signing.installation.as_root("GET", "/v1/audit-log?limit=3")["entries"] == shown
+
+
+def test_the_ways_to_log_in_name_google_where_it_is_set_up(signing: Signing) -> None:
+    assert signing.installation.call("GET", "/api/auth/methods").json == {"methods": ["password", "google"]}
+
+
+def test_the_ways_to_log_in_are_the_password_alone_without_it(production: Installation) -> None:
+    assert production.call("GET", "/api/auth/methods").json == {"methods": ["password"]}
+
+
+def read_fragment(answer: TestResponse, page: str) -> dict[str, str]:
+    """What the browser is led to the page with."""
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (302, "no-store")
+    address, _, fragment = answer.headers["Location"].partition("#")
+    assert address == page
+    return {name: values[0] for name, values in parse_qs(fragment).items()}
+
+
+def test_a_sign_in_for_the_dashboard_leads_there_with_a_token_that_no_server_is_sent(signing: Signing) -> None:
+    browser = signing.browser()
+    answer = signing.sign_in(browser, query="?page=dashboard")
+    brought = read_fragment(answer, "http://localhost/dashboard")
+    assert brought.keys() == {"access_token"}
+    shown = signing.installation.call("GET", "/api/auth/me", secret=brought["access_token"])
+    assert shown.json["email"] == "ada@example.com"
+    assert browser.get_cookie(STATE_COOKIE, path=START) is None
+
+
+def test_behind_a_proxy_the_dashboard_is_at_the_public_address(open_signing: Any) -> None:
+    signing = open_signing("production", registration="open", public_url="http://localhost/in")
+    register_superuser(signing.installation)
+    browser = signing.browser()
+    address = signing.provider.sign_in(browser.get(f"{START}?page=dashboard").headers["Location"], **ADA)
+    answer = signing.come_back(browser, address.replace("/in/", "/"))
+    assert "access_token" in read_fragment(answer, "http://localhost/in/dashboard")
+
+
+def test_who_may_not_come_in_is_led_to_the_dashboard_with_the_reason(open_signing: Any) -> None:
+    signing = open_signing("production")
+    register_superuser(signing.installation)
+    answer = signing.sign_in(query="?page=dashboard")
+    reason = "Registering needs SECRET_TOKEN, a superuser or an invitation"
+    assert read_fragment(answer, "http://localhost/dashboard") == {"sign_in_error": reason}
+    browser = signing.browser()
+    location = browser.get(f"{START}?page=dashboard").headers["Location"]
+    state = parse_qs(urlsplit(location).query)["state"][0]
+    cancelled = browser.get(f"{CALLBACK}?error=access_denied&state={state}")
+    reason = "The provider did not sign you in"
+    assert read_fragment(cancelled, "http://localhost/dashboard") == {"sign_in_error": reason}
+
+
+@pytest.mark.parametrize("page", ["https://evil.example", "//evil.example", "Dashboard", ""])
+def test_a_sign_in_leads_to_no_other_page(signing: Signing, page: str) -> None:
+    assert code_of(signing.browser().get(f"{START}?page={page}")) == (400, "invalid_field")

@@ -7,6 +7,7 @@ import { buildLiveStrip } from "./live_strip.js";
 import { buildError } from "./panel.js";
 import { listenForSaves } from "./save_report.js";
 import { session } from "./session.js";
+import { comeBack } from "./sign_in.js";
 import { state } from "./state.js";
 import { LOGIN, REGISTER, VIEWS } from "./views/index.js";
 
@@ -16,6 +17,8 @@ const THEME =
   "M12 3v2M12 19v2M3 12h2M19 12h2M5.6 5.6l1.4 1.4M17 17l1.4 1.4M5.6 18.4L7 17M17 7l1.4-1.4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z";
 let cleanUp = () => {};
 let shown = 0;
+
+comeBack();
 
 async function begin() {
   document.documentElement.dataset.ready = "false";

@@ -4,13 +4,15 @@ import { ask } from "../api.js";
 import { h, replace } from "../dom.js";
 import { readText, textInput } from "../forms.js";
 import { session } from "../session.js";
+import { googleButton, takeProblem } from "../sign_in.js";
 import { state } from "../state.js";
 import { stateLink } from "./report_panel.js";
 
 /** Fill the container. */
 export function show(container) {
   const token = state.get("invitation");
-  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const told = takeProblem();
+  const problem = h("p", { class: "problem", role: "alert", hidden: told === null }, told);
   const enter = (action) => async (event) => {
     event.preventDefault();
     problem.hidden = true;
@@ -61,6 +63,7 @@ function buildForms(token, enter) {
   return [
     h("p", null, token ? "You are invited. Choose a name and a password." : "Register to make projects of your own."),
     buildRegistration(token, enter),
+    googleButton("Register with Google", token),
     h("p", { class: "or" }, "or"),
     token ? buildLogin(enter) : stateLink({ view: "login" }, "Log in"),
   ];

@@ -2,12 +2,14 @@
 
 import { h, replace } from "../dom.js";
 import { session } from "../session.js";
+import { googleButton, takeProblem } from "../sign_in.js";
 import { state } from "../state.js";
 import { stateLink } from "./report_panel.js";
 
 /** @param {HTMLElement} container */
 export function show(container) {
-  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const told = takeProblem();
+  const problem = h("p", { class: "problem", role: "alert", hidden: told === null }, told);
   const enter = (read) => async (event) => {
     event.preventDefault();
     problem.hidden = true;
@@ -33,6 +35,7 @@ export function show(container) {
         { class: "panel-body" },
         problem,
         user,
+        googleButton("Log in with Google"),
         h("p", { class: "or" }, "or"),
         key,
         h("p", { class: "hint" }, "No account yet? ", stateLink({ view: "register" }, "Register"), "."),
