@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_EVENTS: Final = 12_000_000
 """As many are held at once; more are gone through in several passes, each over some of the owners."""
-PART_EVENTS: Final = 300_000
+PART_EVENTS: Final = 100_000
 """About as many are a part: its arrays fit into a processor's cache."""
 BATCH_EVENTS: Final = 122_880
 HEAP_BITS: Final = 6
@@ -131,10 +131,12 @@ def order_events(first_words: Words, second_words: Words, times_ms: Whole, marks
     by_time = sort_indexes((times_ms - times_ms.min()).view(np.uint64))
     order = by_time[sort_indexes(first_words[by_time], drops_low_bits=True)]
     first, second = first_words[order], second_words[order]
-    if are_mixed(first, second):
+    changes = find_changes(first, second)
+    if are_mixed(first, changes):
         order = np.lexsort((times_ms, second_words, first_words))
         first, second = first_words[order], second_words[order]
-    return build_ordered(first, second, times_ms[order], marks[order])
+        changes = find_changes(first, second)
+    return build_ordered(first, second, changes, times_ms[order], marks[order])
 
 
 def sort_indexes(values: Words, *, drops_low_bits: bool = False) -> Whole:
@@ -143,32 +145,43 @@ def sort_indexes(values: Words, *, drops_low_bits: bool = False) -> Whole:
     import numpy as np
 
     # numpy sorts numbers several times as fast as it finds the indexes that would sort them
-    bits = np.uint64(max(1, (len(values) - 1).bit_length()))
+    bits = count_index_bits(values)
     if drops_low_bits:
         values = values >> bits
-    elif int(values.max()) >> (64 - int(bits)):
+    elif values.max() >> (np.uint64(64) - bits):
         return np.argsort(values, kind="stable")
     packed = (values << bits) | np.arange(len(values), dtype=np.uint64)
     packed.sort()
     return (packed & ((np.uint64(1) << bits) - np.uint64(1))).view(np.int64)
 
 
-def are_mixed(first: Words, second: Words) -> bool:
-    """Whether events of two owners stand mixed, as they may where high bits of their keys are equal."""
+def count_index_bits(values: Words) -> np.uint64:
+    """How many bits the indexes of values take."""
     import numpy as np
 
-    changes = np.flatnonzero((first[1:] != first[:-1]) | (second[1:] != second[:-1]))
-    bits = np.uint64(max(1, (len(first) - 1).bit_length()))
-    return bool((first[changes] >> bits == first[changes + 1] >> bits).any())
+    return np.uint64(max(1, (len(values) - 1).bit_length()))
 
 
-def build_ordered(first: Words, second: Words, times_ms: Whole, marks: Marks) -> OrderedEvents:
-    """Events that stand in order already, with the beginnings of their owners."""
+def find_changes(first: Words, second: Words) -> Whole:
+    """Indexes of events before which stands one of another owner."""
     import numpy as np
 
-    changes = np.flatnonzero((first[1:] != first[:-1]) | (second[1:] != second[:-1])) + 1
-    starts = np.concatenate(([0], changes, [len(first)])).astype(np.int64)
-    return OrderedEvents(np.stack((first[starts[:-1]], second[starts[:-1]]), axis=1), starts, times_ms, marks)
+    return np.flatnonzero((first[1:] != first[:-1]) | (second[1:] != second[:-1])) + 1
+
+
+def are_mixed(first: Words, changes: Whole) -> bool:
+    """Whether events of two owners may stand mixed, because the high bits of their keys are equal."""
+    bits = count_index_bits(first)
+    return bool((first[changes - 1] >> bits == first[changes] >> bits).any())
+
+
+def build_ordered(first: Words, second: Words, changes: Whole, times_ms: Whole, marks: Marks) -> OrderedEvents:
+    """Events that stand in order already."""
+    import numpy as np
+
+    starts = np.concatenate(([0], changes, [len(first)]))
+    owner_keys = np.stack((first[starts[:-1]], second[starts[:-1]]), axis=1)
+    return OrderedEvents(owner_keys, starts, times_ms, marks)
 
 
 def put_aside(events: OrderedEvents, matters: Matters) -> tuple[OrderedEvents, Words]:
@@ -221,22 +234,19 @@ def stream_by_ids(
     waiting: list[Heaped] = []
     for batch in population.stream_batches(sql, tables, rows=BATCH_EVENTS):
         columns = read_batch(batch)
-        last = find_last_owner(columns)
-        if last:
-            waiting.append(cut(columns, slice(last)))
-            yield build_ordered(*join(waiting))
+        changes = find_changes(columns[0], columns[1])
+        if len(changes):
+            waiting.append(cut(columns, slice(changes[-1])))
+            yield take_ordered(waiting)
             waiting = []
-        waiting.append(cut(columns, slice(last, None)))
-    yield build_ordered(*join(waiting))
+        waiting.append(cut(columns, slice(changes[-1] if len(changes) else 0, None)))
+    yield take_ordered(waiting)
 
 
-def find_last_owner(events: Heaped) -> int:
-    """Index of the first event of the owner whom the last event has; the events stand in order."""
-    import numpy as np
-
-    first, second, _, _ = events
-    others = np.flatnonzero((first != first[-1]) | (second != second[-1]))
-    return int(others[-1]) + 1 if len(others) else 0
+def take_ordered(pieces: list[Heaped]) -> OrderedEvents:
+    """Pieces of a stream that is in order, as one part."""
+    first, second, times_ms, marks = join(pieces)
+    return build_ordered(first, second, find_changes(first, second), times_ms, marks)
 
 
 def cut(events: Heaped, part: slice) -> Heaped:

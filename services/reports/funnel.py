@@ -1,14 +1,8 @@
-"""funnel: how many persons go from step to step, and how long they take.
-
-The definition is docs/metrics.md, Funnel. There are two ways to the same numbers: ordered steps of different event
-names are joined in SQL (`funnel_joins`); where one event may match several steps, or what lies between counts, journeys
-are walked person by person (`funnel_walk`).
-"""
+"""funnel: how many persons go from step to step, and how long they take. The definition is docs/metrics.md, Funnel."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,16 +10,8 @@ from columns.properties import Property, parse_property
 from services.errors import InvalidInput
 from services.fields import parse_choice
 from services.reports.filters import parse_filters
-from services.reports.funnel_joins import can_join, fetch_joined_numbers
-from services.reports.funnel_steps import (
-    NO_BREAKDOWN,
-    FunnelParameters,
-    Order,
-    Step,
-    StepNumbers,
-    list_step_properties,
-)
-from services.reports.funnel_walk import fetch_walked_numbers
+from services.reports.funnel_numbers import fetch_broken_down, fetch_chains, fetch_numbers
+from services.reports.funnel_steps import FunnelParameters, Order, Step, StepNumbers, list_step_properties
 from services.reports.population import Population
 from services.reports.report import Report
 from services.reports.request import ReportRequest, keep, parse_count, parse_event_name
@@ -93,22 +79,16 @@ def list_properties(parameters: FunnelParameters) -> tuple[Property, ...]:
 def compute(population: Population, request: ReportRequest) -> dict[str, Any]:
     """Persons who reached each step; with a breakdown also for each value at the entry. Nobody: zeros and nulls."""
     parameters: FunnelParameters = request.parameters
-    whole = fetch_numbers(population, replace(parameters, breakdown=None))
-    result = format_steps(whole.get(NO_BREAKDOWN, []), parameters)
+    chains = fetch_chains(population, parameters)
+    result = format_steps(fetch_numbers(population, parameters, chains), parameters)
     if parameters.breakdown is not None:
-        groups = sorted(fetch_numbers(population.renew(), parameters).items(), key=build_group_order)
+        groups = sorted(fetch_broken_down(population, parameters, chains).items(), key=build_group_order)
         shown = groups[: parameters.breakdown_limit]
         result["breakdown"] = [
             {"value": format_value(key), **format_steps(numbers, parameters)} for key, numbers in shown
         ]
         result["breakdownValues"] = len(groups)
     return result
-
-
-def fetch_numbers(population: Population, parameters: FunnelParameters) -> dict[ValueKey, list[StepNumbers]]:
-    """Breakdown value -> numbers of each step; empty when nobody entered."""
-    fetch = fetch_joined_numbers if can_join(parameters) else fetch_walked_numbers
-    return fetch(population, parameters)
 
 
 def build_group_order(group: tuple[ValueKey, list[StepNumbers]]) -> tuple[int, bool, str]:
@@ -120,20 +100,19 @@ def build_group_order(group: tuple[ValueKey, list[StepNumbers]]) -> tuple[int, b
 
 def format_steps(numbers: list[StepNumbers], parameters: FunnelParameters) -> dict[str, Any]:
     """Steps with their ratios (0..1) and waits in seconds."""
-    found = numbers or [StepNumbers(0, None, None)] * len(parameters.steps)
     steps = [
         {
             "step": position + 1,
             "eventName": step.event_name,
-            "users": found[position].users,
-            "conversionFromPrevious": divide(found[position].users, found[position - 1].users) if position else None,
-            "conversionFromFirst": divide(found[position].users, found[0].users),
-            "medianSecondsFromPrevious": to_seconds(found[position].median_ms),
-            "meanSecondsFromPrevious": to_seconds(found[position].mean_ms),
+            "users": reached.users,
+            "conversionFromPrevious": divide(reached.users, numbers[position - 1].users) if position else None,
+            "conversionFromFirst": divide(reached.users, numbers[0].users),
+            "medianSecondsFromPrevious": to_seconds(reached.median_ms),
+            "meanSecondsFromPrevious": to_seconds(reached.mean_ms),
         }
-        for position, step in enumerate(parameters.steps)
+        for position, (step, reached) in enumerate(zip(parameters.steps, numbers, strict=True))
     ]
-    return {"steps": steps, "overallConversion": divide(found[-1].users, found[0].users)}
+    return {"steps": steps, "overallConversion": divide(numbers[-1].users, numbers[0].users)}
 
 
 def to_seconds(ms: float | None) -> float | None:
