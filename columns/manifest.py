@@ -51,6 +51,8 @@ class Segment(msgspec.Struct, frozen=True):
     """True: a path that is not in `paths` is in no event of the segment."""
     sealed_at_ms: int
     is_audited: bool = False
+    undated: int | None = None
+    """Events without a valid time; None: not counted."""
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -23,32 +23,38 @@ BASE_COLUMNS: Final = (
 
 def build_events_sql(
     snapshot: Snapshot, parameters: Parameters, properties: Sequence[Property] = (),
-    *, from_ms: int | None = None, to_ms: int | None = None, person_key: UUID | None = None, with_person: bool = True,
+    *, from_ms: int | None = None, to_ms: int | None = None, is_dated: bool | None = None,
+    person_key: UUID | None = None, with_person: bool = True,
 ) -> str:  # fmt: skip
     """SELECT of `BASE_COLUMNS`, `person` (null: nobody) and, for the property numbered i, `p<i>_text`, `p<i>_number`,
     `p<i>_boolean`, `p<i>_other`, at most one of them not null.
 
-    The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events. With a `person_key`
-    only events of that person are there. Without `with_person` there is no `person`, and no join that finds it out.
+    The bounds leave out segments without an event in `[from_ms, to_ms)`; they do not filter events. `is_dated`: only
+    events with a valid time, or only those without. With a `person_key` only events of that person are there. Without
+    `with_person` there is no `person`, and no join that finds it out.
     """
     whose = None if person_key is None else parameters.bind(person_key)
     conditions = ["true"] if person_key is None else list_person_conditions(snapshot, person_key, parameters)
     has_patch = snapshot.patch is not None and person_key is None
     parts = []
     segments = [segment for segment in snapshot.segments if overlaps(segment, from_ms, to_ms)]
-    for group in group_by_reading(segments, properties):
+    for group, dated in group_by_reading(segments, properties, is_dated=is_dated):
         # by the first file's schema: all have the columns that are read, and comparing schemas takes 1 ms a file
         source = f"read_parquet({parameters.bind([str(snapshot.directory / segment.file) for segment in group])})"
         columns = list_columns([read_from_segment(group[0], prop, parameters) for prop in properties])
         persons = [build_person_column(whose, has_patch=has_patch)] if with_person else []
         join = " LEFT JOIN patch ON e.anon_key = patch.anon_key" if has_patch and with_person else ""
-        parts += [build_select([*columns, *persons], f"{source} e{join}", condition) for condition in conditions]
+        parts += [
+            build_select([*columns, *persons], f"{source} e{join}", f"{dated} AND {condition}")
+            for condition in conditions
+        ]
     if snapshot.tail is not None or not parts:
         columns = list_columns([read_from_row(prop, parameters) for prop in properties])
         persons = [build_person_column(whose, has_patch=False)] if with_person else []
         source = "tail" if snapshot.tail is not None else EMPTY_ROWS
         condition = "true" if whose is None else f"e.person_key = {whose}"
-        parts.append(build_select([*columns, *persons], f"{source} e", condition))
+        dated = build_dated_condition(None, is_dated=is_dated)
+        parts.append(build_select([*columns, *persons], f"{source} e", f"{dated} AND {condition}"))
     return " UNION ALL ".join(parts)
 
 
@@ -98,13 +104,24 @@ def overlaps(segment: Segment, from_ms: int | None, to_ms: int | None) -> bool:
     return (to_ms is None or segment.min_ms < to_ms) and (from_ms is None or segment.max_ms >= from_ms)
 
 
-def group_by_reading(segments: Iterable[Segment], properties: Sequence[Property]) -> list[list[Segment]]:
-    """Segments that read all the properties by the same SQL, together."""
+def group_by_reading(
+    segments: Iterable[Segment], properties: Sequence[Property], *, is_dated: bool | None
+) -> list[tuple[list[Segment], str]]:
+    """Segments that read all the properties by the same SQL, together; with the condition that their rows are dated."""
     groups: dict[tuple[object, ...], list[Segment]] = {}
     for segment in segments:
+        condition = build_dated_condition(segment.undated, is_dated=is_dated)
         reading = tuple(find_reading(segment, prop) for prop in properties if prop.column is None)
-        groups.setdefault(reading, []).append(segment)
-    return list(groups.values())
+        groups.setdefault((condition, reading), []).append(segment)
+    return [(group, str(condition)) for (condition, _), group in groups.items()]
+
+
+def build_dated_condition(undated: int | None, *, is_dated: bool | None) -> str:
+    """SQL condition that a row `e` has a valid time (`is_dated`), or none; of rows of which `undated` have none (None:
+    not known). Where it is clear, times need not be read: of 10 million events, in 0.2 s of processor time."""
+    if is_dated is None or (is_dated and undated == 0):
+        return "true"
+    return f"e.occurred_at IS {'NOT ' if is_dated else ''}NULL"
 
 
 def find_reading(segment: Segment, prop: Property) -> tuple[str, ...] | None:

@@ -177,13 +177,14 @@ class Sealer:
 
 
 def find_bounds(cursor: duckdb.DuckDBPyConnection, directory: Path, segment: Segment) -> Segment:
-    """The segment with the times of the events in its file."""
+    """The segment with the times of the events in its file, and how many have none."""
     bounds = cursor.execute(
-        "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)) FROM read_parquet($v0)",
+        "SELECT epoch_ms(min(occurred_at)), epoch_ms(max(occurred_at)), count(*) - count(occurred_at)"
+        " FROM read_parquet($v0)",
         {"v0": [str(directory / segment.file)]},
     ).fetchone()
-    min_ms, max_ms = bounds or (None, None)
-    return msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms)
+    min_ms, max_ms, undated = bounds or (None, None, None)
+    return msgspec.structs.replace(segment, min_ms=min_ms, max_ms=max_ms, undated=undated)
 
 
 def take_rows(batches: Iterator[list[ArrivalRow]], limit: int) -> Iterator[list[ArrivalRow]]:

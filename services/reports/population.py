@@ -83,8 +83,10 @@ class Population:
     def build_marked_sql(self) -> str:
         """SELECT of all events of the snapshot, whenever they were, with `in_range`: whether they are in the range and
         of those whom it counts; and `passes`: whether the filters hold besides."""
-        in_range = f"coalesce({self._build_range_condition()}, false)"
-        marked = f"SELECT *{self._build_memberships()}, {in_range} AS in_range FROM ({self._build_events(TimeRange())})"
+        dated = f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"
+        in_range = f"coalesce({dated} AND {self._build_range_condition()}, false)"
+        events = self._build_events(TimeRange(), is_dated=None)
+        marked = f"SELECT *{self._build_memberships()}, {in_range} AS in_range FROM ({events})"
         return f"SELECT *, in_range AND coalesce({self.build_condition(self.filters)}, false) AS passes FROM ({marked})"
 
     def renew(self) -> Population:
@@ -112,19 +114,21 @@ class Population:
         return sorted(found, key=lambda prop: isinstance(prop, CohortProperty))
 
     def _build_in_range(self, *, with_person: bool = True) -> str:
-        events, condition = self._build_events(self.range, with_person=with_person), self._build_range_condition()
+        events = self._build_events(self.range, is_dated=self.is_dated, with_person=with_person)
+        condition = self._build_range_condition()
         return f"(SELECT *{self._build_memberships()} FROM ({events}) WHERE {condition})"
 
-    def _build_events(self, bounds: TimeRange, *, with_person: bool = True) -> str:
+    def _build_events(self, bounds: TimeRange, *, is_dated: bool | None, with_person: bool = True) -> str:
         read = [prop for prop in self._all_properties() if not isinstance(prop, CohortProperty)]
         return build_events_sql(
             self.snapshot, self.parameters, read, from_ms=bounds.from_ms, to_ms=bounds.to_ms,
-            person_key=self.person_key, with_person=with_person,
+            is_dated=is_dated, person_key=self.person_key, with_person=with_person,
         )  # fmt: skip
 
     def _build_range_condition(self) -> str:
         from_ms, to_ms = self.range.from_ms, self.range.to_ms
-        conditions = [f"occurred_at IS {'NOT ' if self.is_dated else ''}NULL"]
+        """SQL condition that an event, dated or not, is in the range and of those whom it counts."""
+        conditions = ["true"]
         if not self.includes_bots:
             conditions.append("NOT is_bot")
         if from_ms is not None:

@@ -85,6 +85,12 @@ def list_ids(copy: ColumnarCopy, epoch: int = 0) -> list[str]:
     return ids
 
 
+def list_dated_ids(copy: ColumnarCopy, *, is_dated: bool) -> list[str]:
+    snapshot, parameters = copy.fetch_snapshot(PROJECT, epoch=0), Parameters()
+    sql = f"SELECT event_id FROM ({build_events_sql(snapshot, parameters, is_dated=is_dated)}) ORDER BY event_id"
+    return [row[0] for row in copy.query(snapshot, sql, parameters.values)]
+
+
 def count_persons(copy: ColumnarCopy) -> int:
     snapshot = copy.fetch_snapshot(PROJECT, epoch=0)
     parameters = Parameters()
@@ -432,3 +438,24 @@ def test_neighbours_are_merged_when_they_are_many_or_fill_a_segment(
     counts: list[int], run: tuple[int, int] | None
 ) -> None:
     assert find_merge_run(make_segments(counts), 1000) == run
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_events_without_a_valid_time_are_told_apart_wherever_they_are(
+    store: ScriptedStore, copy: ColumnarCopy, is_counted: bool
+) -> None:
+    for position, dated in enumerate([True, True, True, False, False, True, False]):
+        store.arrive(position + 1, f"e{position}", **({} if dated else {"occurred_at_ms": None}))
+    for settled in (2, 5):
+        store.now = settled + 1 + SETTLE
+        copy.seal(PROJECT, force=True)
+    path = copy.directory / PROJECT / MANIFEST_NAME
+    manifest = json.loads(path.read_bytes())
+    assert [segment["undated"] for segment in manifest["segments"]] == [0, 2]
+    if not is_counted:  # as in a copy of a version that did not count them
+        for segment in manifest["segments"]:
+            del segment["undated"]
+        path.write_text(json.dumps(manifest))
+        copy.forget_memory(PROJECT)
+    assert list_dated_ids(copy, is_dated=True) == ["e0", "e1", "e2", "e5"]
+    assert list_dated_ids(copy, is_dated=False) == ["e3", "e4", "e6"]
