@@ -137,8 +137,8 @@ def compare_cpu(bench: Bench, name: str) -> float:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30, help="length of one run (30)")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (3)")
+    parser.add_argument("--seconds", type=float, default=6, help="length of one run (6)")
+    parser.add_argument("--rounds", type=int, default=20, help="runs of each kind (20)")
     parser.add_argument("--viewers", type=int, default=200, help="viewers, half of them by WebSocket (200)")
     parser.add_argument(
         "--kinds", nargs="+", choices=("single", "batch"), default=["single", "batch"],
