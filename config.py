@@ -173,8 +173,11 @@ class Config:
     rate_limit_window_ms: int = setting("RATE_LIMIT_WINDOW", whole_number(1000, 86_400_000), 60_000,
         "Length of the window in which requests are counted, in milliseconds.")
     rate_limit_max: int = setting("RATE_LIMIT_MAX", whole_number(0, 100_000_000), 100,
-        "Requests in a window for each API key or user, and for each address that sends none; 0 sets no limit."
+        "Requests in a window for each API key, and for each address that sends none; 0 sets no limit."
         " SECRET_TOKEN is not limited, and a key may have a limit of its own.")
+    user_rate_limit_max: int = setting("USER_RATE_LIMIT_MAX", whole_number(0, 100_000_000), 1000,
+        "Requests in a window, other than events, of each user who logged in, and in development of each address that"
+        " sends no key; 0 sets no limit.")
     login_rate_limit_max: int = setting("LOGIN_RATE_LIMIT_MAX", whole_number(0, 1_000_000), 10,
         "Attempts in a window, of one address, to log in, to register or with wrong credentials; 0 sets no limit.")
     trusted_proxies: int = setting("TRUSTED_PROXIES", whole_number(0, 10), 0,

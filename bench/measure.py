@@ -47,8 +47,10 @@ def at_most(name: str, value: float, unit: str, goal: float | None, note: str = 
 
 
 def measure_in_turn(runs: Mapping[str, Callable[[], float]], rounds: int, *, label: str) -> dict[str, list[float]]:
-    """What each run gave, `rounds` times, one after the other: what slows the machine for a while hits all of them. Each
-    second round goes backwards, so that none of two neighbours is always the first."""
+    """What each run gave, `rounds` times, one after the other: what slows the machine for a while hits all of them.
+
+    Each second round goes backwards, so that none of two neighbours is always the first.
+    """
     found: dict[str, list[float]] = defaultdict(list)
     with tqdm(total=rounds * len(runs), desc=label, unit="run", leave=False) as progress:
         for number in range(rounds):

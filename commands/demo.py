@@ -174,7 +174,8 @@ def build_demo_config() -> Config:
     config = Config.load_or_exit()
     own = {
         "ENV": "development", "HOST": "127.0.0.1", "STORE": "", "MONGO_URI": "", "REDIS_URL": "",
-        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": "warning", "RATE_LIMIT_MAX": "0",
+        "DATA_DIR": str(config.data_dir / "demo"), "LOG_LEVEL": "warning",
+        "RATE_LIMIT_MAX": "0", "USER_RATE_LIMIT_MAX": "0",
     }  # fmt: skip
     return Config.from_environment({**config.as_environment(), **own})
 

@@ -12,6 +12,7 @@ from ipaddress import IPv6Address
 
 from flask import Request, Response, after_this_request, g, request
 
+from config import Config
 from routes.requests import context
 from services import clock, telemetry
 from services.auth import Caller
@@ -32,8 +33,9 @@ ADDRESS_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0
 def limit_caller(caller: Caller) -> None:
     """Count this request, once, for its API key, else its user, else the client's address.
 
-    TooManyRequests over the limit of the API key, or RATE_LIMIT_MAX. SECRET_TOKEN is not limited, but is refused from
-    an address that used up LOGIN_RATE_LIMIT_MAX: right and wrong guesses of it then look the same.
+    TooManyRequests over the limit of the API key, or RATE_LIMIT_MAX, of users USER_RATE_LIMIT_MAX: people look at pages
+    that ask a dozen questions at a time. In development so do those who send nothing. SECRET_TOKEN is not limited, but
+    is refused from an address that used up LOGIN_RATE_LIMIT_MAX: right and wrong guesses of it then look the same.
     """
     if "caller" in g:
         return
@@ -42,12 +44,11 @@ def limit_caller(caller: Caller) -> None:
     if caller.is_root and caller.user is None:
         _count_attempt(running, want=0)
         return
-    limit = running.config.rate_limit_max
-    if caller.key is not None and caller.key.rate_limit is not None:
-        limit = caller.key.rate_limit
+    asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through the proxy costs
+    kind = _find_kind(asked)
+    limit = _find_limit(running.config, caller, kind)
     if limit:
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through the proxy costs
-        _count(running, _find_kind(asked), _name_holder(caller, asked), limit, want=1)
+        _count(running, kind, _name_holder(caller, asked), limit, want=1)
 
 
 def limit_login() -> None:
@@ -97,6 +98,14 @@ def _find_kind(asked: Request) -> LimitKind:
     rule = asked.url_rule.rule if asked.url_rule else None
     is_ingest = rule == PIXEL_RULE or (asked.method == "POST" and rule in INGEST_RULES)
     return LimitKind.INGEST if is_ingest else LimitKind.OTHER
+
+
+def _find_limit(config: Config, caller: Caller, kind: LimitKind) -> int:
+    """How many requests of the kind the caller may send in a window; 0: any number."""
+    if caller.key is not None and caller.key.rate_limit is not None:
+        return caller.key.rate_limit
+    looks = caller.user is not None or (caller.is_nobody and not config.is_production)
+    return config.user_rate_limit_max if looks and kind is LimitKind.OTHER else config.rate_limit_max
 
 
 def _count_attempt(running: Context, *, want: int) -> None:

@@ -25,7 +25,7 @@ def build_config(data_dir: Path, **overrides: Any) -> Config:
 
     Requests are not limited, unless the test says otherwise.
     """
-    unlimited = {"rate_limit_max": 0, "login_rate_limit_max": 0}
+    unlimited = {"rate_limit_max": 0, "user_rate_limit_max": 0, "login_rate_limit_max": 0}
     settings: dict[str, Any] = {"data_dir": data_dir, "workers": 1, "report_memory_mb": 200, **unlimited}
     if overrides.get("env") == "production":
         settings |= {"secret_token": SECRET_TOKEN, "store": "auto"}

@@ -35,7 +35,7 @@ SETTLE_MS = 1
 @contextmanager
 def open_pipeline(data_dir: Path, mongo_uri: str | None, **settings: Any) -> Iterator[Pipeline]:
     """The product on the embedded store, or on a database of its own in MongoDB, which is dropped afterwards."""
-    config = Config(data_dir=data_dir, workers=1, rate_limit_max=0, **settings)
+    config = Config(data_dir=data_dir, workers=1, rate_limit_max=0, user_rate_limit_max=0, **settings)
     if mongo_uri is None:
         with serve(config, SQLiteStore(data_dir / "events.db")) as pipeline:
             yield pipeline

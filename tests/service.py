@@ -59,7 +59,8 @@ class Service:
     def __init__(self, data_dir: Path, *, application: str = "app:app", **settings: Any) -> None:
         self._application = application
         self._lease = lease_port()
-        defaults = {"workers": 2, "report_memory_mb": 200, "rate_limit_max": 0, "login_rate_limit_max": 0}
+        unlimited = dict.fromkeys(("rate_limit_max", "user_rate_limit_max", "login_rate_limit_max"), 0)
+        defaults = {"workers": 2, "report_memory_mb": 200, **unlimited}
         self.config = Config(**(defaults | settings), data_dir=data_dir, port=self._lease.port)
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         self._process: subprocess.Popen[bytes] | None = None

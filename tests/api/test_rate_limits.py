@@ -14,6 +14,7 @@ from tests.people import PASSWORD, log_in, register
 from tests.specification import check_answer, list_operations
 
 LIMIT = 5
+USER_LIMIT = 8
 LOGIN_LIMIT = 3
 WINDOW_AND_SLICE_MS = 63_000
 """After so long what was counted in one moment counts no more."""
@@ -21,8 +22,9 @@ WINDOW_AND_SLICE_MS = 63_000
 
 @pytest.fixture
 def limited(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """Production, five requests and three attempts a minute, behind one proxy."""
-    limits = {"rate_limit_max": LIMIT, "login_rate_limit_max": LOGIN_LIMIT, "trusted_proxies": 1}
+    """Production; five requests of keys, eight of users and three attempts a minute, behind one proxy."""
+    limits = {"rate_limit_max": LIMIT, "user_rate_limit_max": USER_LIMIT, "login_rate_limit_max": LOGIN_LIMIT}
+    limits["trusted_proxies"] = 1
     return install(make_app, "production", monkeypatch, **limits)
 
 
@@ -43,8 +45,8 @@ def send(installation: Installation, project_key: str, *, address: str, secret: 
     return installation.call("POST", "/v1/events/batch", body, secret=secret, headers=headers)
 
 
-def use_up(installation: Installation, secret: str) -> None:
-    assert [ask(installation, secret).status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+def use_up(installation: Installation, secret: str | None, limit: int = LIMIT) -> None:
+    assert [ask(installation, secret).status_code for _ in range(limit + 1)] == [200] * limit + [429]
 
 
 def read_limits(answer: Any) -> dict[str, str]:
@@ -151,8 +153,8 @@ def test_users_are_counted_each_by_himself_wherever_they_are(limited: Installati
     for name in ("ann", "bob"):
         register(limited, name)
     ann, bob = log_in(limited, "ann"), log_in(limited, "bob")
-    asked = [ask(limited, ann, address=f"203.0.113.{number}").status_code for number in range(LIMIT + 1)]
-    assert asked == [200] * LIMIT + [429]
+    asked = [ask(limited, ann, address=f"203.0.113.{number}").status_code for number in range(USER_LIMIT + 1)]
+    assert asked == [200] * USER_LIMIT + [429]
     assert ask(limited, bob).status_code == 200
 
 
@@ -283,7 +285,16 @@ def test_a_request_without_permission_is_counted(limited: Installation, project:
 def test_superusers_are_users_and_limited(limited: Installation) -> None:
     register(limited, "first")
     token = log_in(limited, "first")
-    use_up(limited, token)
+    use_up(limited, token, USER_LIMIT)
+
+
+def test_users_send_events_as_fast_as_keys(limited: Installation) -> None:
+    register(limited, "first")
+    token = log_in(limited, "first")
+    key = limited.create_project()["projectKey"]
+    sent = [send(limited, key, address="203.0.113.1", secret=token).status_code for _ in range(LIMIT + 1)]
+    assert sent == [200] * LIMIT + [429]
+    assert ask(limited, token).status_code == 200
 
 
 def test_a_page_of_another_origin_may_read_the_headers(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,9 +306,17 @@ def test_a_page_of_another_origin_may_read_the_headers(make_app: MakeApp, monkey
     assert read_limits(answer).keys() < {*exposed}
 
 
-def test_development_is_limited_like_production(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    installation = install(make_app, "development", monkeypatch, rate_limit_max=LIMIT)
-    assert [ask(installation, None).status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+def test_in_development_who_sends_no_key_asks_as_much_as_a_user(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"rate_limit_max": LIMIT, "user_rate_limit_max": USER_LIMIT}
+    installation = install(make_app, "development", monkeypatch, **limits)
+    project = installation.create_project()
+    use_up(installation, None, USER_LIMIT)
+    use_up(installation, project["apiKey"])
+    key = project["projectKey"]
+    sent = [send(installation, key, address="203.0.113.1").status_code for _ in range(LIMIT + 1)]
+    assert sent == [200] * LIMIT + [429]
 
 
 def count_refused(kind: str) -> float:

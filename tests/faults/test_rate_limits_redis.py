@@ -91,7 +91,7 @@ def test_a_redis_that_refuses_stops_nobody(redis_server: RedisServer) -> None:
 
 
 def test_two_hosts_share_a_limit(start_service: StartService, redis_server: RedisServer) -> None:
-    limits = {"rate_limit_max": LIMIT, "rate_limit_window_ms": HOUR_MS, "redis_url": redis_server.uri}
+    limits = {"user_rate_limit_max": LIMIT, "rate_limit_window_ms": HOUR_MS, "redis_url": redis_server.uri}
     hosts = [start_service(**limits) for _ in range(2)]
     statuses = [hosts[turn % 2].call("GET", "/v1/projects").status for turn in range(LIMIT + 10)]
     # four workers hold a portion each, which is a single request near the limit
@@ -110,7 +110,7 @@ def test_without_redis_everybody_is_admitted_and_counted_again_later(
     take_away: Callable[[RedisServer], None],
     bring_back: Callable[[RedisServer], None],
 ) -> None:
-    limits = {"rate_limit_max": 5, "rate_limit_window_ms": HOUR_MS}
+    limits = {"rate_limit_max": 5, "user_rate_limit_max": 5, "rate_limit_window_ms": HOUR_MS}
     service = start_service(redis_url=redis_server.uri, workers=1, **limits)
     assert [status_of(service) for _ in range(6)] == [200] * 5 + [429]
 
@@ -133,7 +133,7 @@ def test_without_redis_everybody_is_admitted_and_counted_again_later(
 
 
 def test_the_workers_of_a_host_share_a_limit_without_redis(start_service: StartService) -> None:
-    service = start_service(rate_limit_max=LIMIT, rate_limit_window_ms=HOUR_MS, workers=2)
+    service = start_service(user_rate_limit_max=LIMIT, rate_limit_window_ms=HOUR_MS, workers=2)
     statuses = [status_of(service) for _ in range(LIMIT + 10)]
     assert LIMIT - 2 <= statuses.count(200) <= LIMIT
     service.kill_workers()

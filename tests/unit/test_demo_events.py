@@ -95,4 +95,5 @@ def test_events_come_one_by_one() -> None:
 
 
 def test_the_demo_may_post_all_of_its_events_at_once() -> None:
-    assert build_demo_config().rate_limit_max == 0
+    config = build_demo_config()
+    assert (config.rate_limit_max, config.user_rate_limit_max) == (0, 0)
