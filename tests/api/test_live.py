@@ -268,7 +268,6 @@ def test_who_does_not_read_is_dropped_and_disturbs_nobody(
         wait_until(is_dropped, seconds=30)
         send(development, project_key, {"eventId": "last"})
         good.wait(lambda each: "last" in each.list_ids())
-        assert good.list_frames("missed") == []
 
 
 def test_who_reads_slowly_is_told_what_it_missed(development: Installation, project_key: str) -> None:
