@@ -10,11 +10,7 @@ let problem = null;
 
 /** A button to Google; it is there where the service offers that. With an invitation whoever signs in uses it. */
 export function googleButton(text, invitation = null) {
-  const button = h(
-    "button",
-    { type: "button", class: "button", hidden: true, onClick: () => leave(invitation) },
-    text,
-  );
+  const button = h("button", { type: "button", class: "button", hidden: true, onClick: () => leave(invitation) }, text);
   ask("GET", "/api/auth/methods").then(
     ({ methods }) => {
       button.hidden = !methods.includes("google");

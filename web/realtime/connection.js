@@ -21,7 +21,10 @@ export function connect(who, { onMessage, onState, onRefusal }) {
     if (isOver) return;
     if (refusal) return onRefusal(refusal);
     socket = new WebSocket(buildAddress(who.projectKey), buildProtocols(who.secret));
-    socket.onopen = () => { waitMs = FIRST_WAIT_MS; onState("open"); };
+    socket.onopen = () => {
+      waitMs = FIRST_WAIT_MS;
+      onState("open");
+    };
     socket.onmessage = (event) => !isOver && onMessage(JSON.parse(event.data));
     socket.onclose = () => !isOver && retry();
   };

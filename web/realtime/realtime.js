@@ -8,7 +8,13 @@ const SECRET_KEY = "apptracker.secret";
 const USER_KEY = "apptracker.user";
 const KEPT_MESSAGES = 50;
 const STATES = { open: "Connected", retrying: "Connection lost, trying again …", off: "Not connected" };
-const ZEROS = { current_visitors: 0, page_views_per_minute: 0, events_per_minute: 0, active_sessions: 0, total_events: 0 };
+const ZEROS = {
+  current_visitors: 0,
+  page_views_per_minute: 0,
+  events_per_minute: 0,
+  active_sessions: 0,
+  total_events: 0,
+};
 const find = (id) => document.getElementById(id);
 
 let disconnect = () => {};
@@ -62,7 +68,8 @@ function askForSecret(message) {
 
 function take(message) {
   if (message.type === "stats") showFigures(find("figures"), message);
-  else if (message.type === "events" && isPaused && !message.replace) waiting = [...waiting, message].slice(-KEPT_MESSAGES);
+  else if (message.type === "events" && isPaused && !message.replace)
+    waiting = [...waiting, message].slice(-KEPT_MESSAGES);
   else if (message.type === "events") show(message);
   else if (message.type === "missed") note("Some events were left out: this page was too slow.");
   else if (message.type === "end") note(message.message);
@@ -90,7 +97,9 @@ function togglePause() {
 async function listProjects(secret, projectKey) {
   const answer = await fetch("/v1/projects", { headers: buildHeaders(secret) }).catch(() => null);
   const projects = answer?.ok ? (await answer.json()).projects.filter((project) => project.isActive) : [];
-  const choices = projects.map(({ projectKey: key, name }) => h("option", { value: key, selected: key === projectKey }, name));
+  const choices = projects.map(({ projectKey: key, name }) =>
+    h("option", { value: key, selected: key === projectKey }, name),
+  );
   if (!projectKey) choices.unshift(h("option", { value: "", selected: true }, "Default"));
   find("project").replaceChildren(...choices);
   find("project-item").hidden = choices.length < 2;

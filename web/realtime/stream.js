@@ -15,7 +15,9 @@ const time = new Intl.DateTimeFormat([], { timeStyle: "medium" });
 /** Show the figures of a message of type `stats`. */
 export function showFigures(list, stats) {
   list.replaceChildren(
-    ...FIGURES.map(([name, title]) => h("div", { dataset: { figure: name } }, h("dt", null, title), h("dd", null, formatNumber(stats[name])))),
+    ...FIGURES.map(([name, title]) =>
+      h("div", { dataset: { figure: name } }, h("dt", null, title), h("dd", null, formatNumber(stats[name]))),
+    ),
   );
 }
 
@@ -33,7 +35,11 @@ function buildRow(event, isNew) {
   return h(
     "tr",
     { dataset: { id: event.id }, class: isNew ? "is-new" : null },
-    h("td", null, h("time", { datetime: event.received_at, title: event.received_at }, time.format(new Date(event.received_at)))),
+    h(
+      "td",
+      null,
+      h("time", { datetime: event.received_at, title: event.received_at }, time.format(new Date(event.received_at))),
+    ),
     h("td", null, event.event_name),
     h("td", null, event.page ?? "–"),
     h("td", null, event.user_id ?? event.anonymous_id ?? "–"),
