@@ -64,14 +64,14 @@ def count_stays(sessions: Iterable[OrderedSessions], naming: Naming) -> pa.Table
         waits = find_waits(part, codes)
         found = {"entries": entries, "exits": exits, "bounces": bounces, "waits": waits}
         for name, places in found.items():
-            counts[name] += np.bincount(codes[places], minlength=naming.count + 1)
+            counts[name] += np.bincount(codes[places].astype(np.int64), minlength=naming.count + 1)
         waited = part.times_ms[waits + 1] - part.times_ms[waits]
-        waited_ms += np.bincount(codes[waits], waited, minlength=naming.count + 1)
+        waited_ms += np.bincount(codes[waits].astype(np.int64), waited, minlength=naming.count + 1)
     columns = {"page": naming.names["name"], "waited_ms": waited_ms[1:]}
     return pa.table({**columns, **{name: found[1:] for name, found in counts.items()}})
 
 
-def find_ends(sessions: OrderedSessions, codes: Whole) -> tuple[Whole, Whole, Whole]:
+def find_ends(sessions: OrderedSessions, codes: Marks) -> tuple[Whole, Whole, Whole]:
     """The indexes of each session's first and last event with a page, and those of the first ones in bounces."""
     import numpy as np
 
@@ -94,7 +94,7 @@ def find_bounces(sessions: OrderedSessions) -> Flags:
     return is_bounce
 
 
-def find_waits(sessions: OrderedSessions, codes: Whole) -> Whole:
+def find_waits(sessions: OrderedSessions, codes: Marks) -> Whole:
     """The indexes of page views that pass and are not the last event of their session."""
     import numpy as np
 

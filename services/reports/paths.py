@@ -141,22 +141,21 @@ def walk(
     following[:-1] = np.where(numbers[1:] == numbers[:-1], codes[1:], 0)
     places = np.arange(len(codes)) if start is None else np.flatnonzero(codes == start)
     places = places[np.diff(numbers[places], prepend=-1) != 0]
-    for step in range(parameters.steps):
-        targets = following[places]
-        yield step, codes[places], targets
+    for step in range(parameters.steps + 1):
+        targets = following[places] if step < parameters.steps else np.zeros(len(places))
+        yield step, codes[places].astype(np.int64), targets.astype(np.int64)
         places = places[targets > 0] + 1
-    yield parameters.steps, codes[places], np.zeros(len(places), dtype=np.int64)
 
 
-def fold(sessions: OrderedSessions, *, is_reversed: bool) -> tuple[Whole, Whole]:
+def fold(sessions: OrderedSessions, *, is_reversed: bool) -> tuple[Marks, Whole]:
     """The codes of events with a name, immediate repeats folded into one, and the numbers of their sessions."""
     import numpy as np
 
-    codes = sessions.codes
-    named = np.flatnonzero(codes)
+    codes, numbers = sessions.codes, sessions.number_sessions()
+    if not codes.all():
+        codes, numbers = codes[codes > 0], numbers[codes > 0]
     if is_reversed:
-        named = named[::-1]
-    codes, numbers = codes[named], sessions.number_sessions()[named]
+        codes, numbers = codes[::-1], numbers[::-1]
     is_other = np.ones(len(codes), dtype=bool)
     is_other[1:] = (codes[1:] != codes[:-1]) | (numbers[1:] != numbers[:-1])
     return codes[is_other], numbers[is_other]

@@ -5,19 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from services.reports.event_order import Matters, OrderedEvents, stream_parts
 from services.reports.population import Population
 from services.reports.session import FLAG_BITS, GAP_MS, KIND_FLAGS, PASSES_BIT, PASSES_FLAG, build_session_events_sql
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    Whole = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
+    from services.reports.event_order import Flags, Marks, Whole
 
 BATCH_NAMES: Final = 100_000
 MARK_TYPES: Final = {8: "UTINYINT", 16: "USMALLINT", 32: "UINTEGER", 64: "UBIGINT"}
@@ -30,14 +27,13 @@ class OrderedSessions:
     starts: Whole
     """Index of each session's first event, and after the last session the number of events."""
     times_ms: Whole
-    marks: NDArray[Any]
+    marks: Marks
 
     @property
-    def codes(self) -> Whole:
-        """For each event the number of its name, from 1 on; 0: it has none."""
-        import numpy as np
-
-        return (self.marks >> FLAG_BITS).astype(np.int64)
+    def codes(self) -> Marks:
+        """For each event the number of its name, from 1 on; 0: it has none. As narrow as marks are."""
+        codes: Marks = self.marks >> FLAG_BITS
+        return codes
 
     def have(self, bit: int) -> Flags:
         """Of which events a flag is set."""
