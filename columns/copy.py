@@ -56,6 +56,7 @@ class ColumnarCopy(CopyFiles):
         super().__init__(
             store, directory, engine, seal_events=seal_events, segment_events=segment_events, clock=clock
         )
+        self.memory_limit_bytes = memory_limit_bytes
         self._start_sealing: Callable[[str, int], None] | None = None
         self._memory = Memory()
 

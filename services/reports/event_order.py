@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from services.reports.population import Population
+from services.reports.room import EVENT_BYTES, Room
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     Marks = NDArray[Any]
     Flags = NDArray[np.bool_]
 
-MAX_EVENTS: Final = 12_000_000
-"""As many are held at once; more are gone through in several passes, each over some of the owners."""
 PART_EVENTS: Final = 100_000
 """About as many are a part: its arrays fit into a processor's cache."""
 BATCH_EVENTS: Final = 122_880
 HEAP_BITS: Final = 6
 """Events are kept in so many heaps (as a power of two) by their owner as they come."""
+ROOM: Final = Room()
+"""Of this process: all that is held at once takes no more memory than its report engine may."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,26 @@ def stream_parts(
     suffices) and `event_id`; none of the first three null; it may read `tables`. Where marks say that it does not
     matter, the order of events of an owner at one time is any. No events: no parts.
     """
-    tables = tables or {}
-    for condition in list_passes(population, events, tables):
+    tables, limit_bytes = tables or {}, population.copy.memory_limit_bytes
+    most = limit_bytes // EVENT_BYTES
+    for condition in list_passes(population, events, tables, most):
         events_of_pass = f"SELECT * FROM ({events}) WHERE {condition}"
         open_keys = []
-        for heaped in heap_events(population, events_of_pass, tables):
-            known, keys = put_aside(order_events(*heaped), matters)
-            open_keys.append(keys)
-            if len(known.times_ms):
-                yield known
+        with ROOM.hold(min(population.snapshot.count, most), limit_bytes=limit_bytes):
+            for heaped in heap_events(population, events_of_pass, tables):
+                known, keys = put_aside(order_events(*heaped), matters)
+                open_keys.append(keys)
+                if len(known.times_ms):
+                    yield known
         yield from stream_by_ids(population, events_of_pass, open_keys, tables)
 
 
-def list_passes(population: Population, events: str, tables: Tables) -> list[str]:
-    """SQL conditions that part the owners so that each pass has about `MAX_EVENTS` events at most."""
+def list_passes(population: Population, events: str, tables: Tables, most: int) -> list[str]:
+    """SQL conditions that part the owners so that each pass has at most about so many events."""
     count = population.snapshot.count
-    if count > MAX_EVENTS:
+    if count > most:
         ((count,),) = population.fetch(f"SELECT count(*) FROM ({events})", tables)
-    passes = -(-count // MAX_EVENTS)
+    passes = -(-count // most)
     return [f"hash(owner) % {passes} = {number}" for number in range(passes)] if passes > 1 else ["true"]
 
 

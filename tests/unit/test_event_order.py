@@ -16,6 +16,7 @@ import pytest
 
 from services.reports import event_order
 from services.reports.event_order import OrderedEvents, stream_parts
+from services.reports.room import EVENT_BYTES
 
 Event = tuple[UUID, int, int, str]
 """Owner, time in ms, mark, id."""
@@ -25,7 +26,8 @@ FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 class Events:
     """In place of a population: a table of events, and which queries were asked of it."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], most: int = 1_000_000) -> None:
+        self.copy = SimpleNamespace(memory_limit_bytes=most * EVENT_BYTES)
         self.snapshot = SimpleNamespace(count=len(events))
         owners, times, marks, ids = zip(*events, strict=True) if events else ((), (), (), ())
         self.table = pa.table(
@@ -53,9 +55,9 @@ class Events:
         return [(self.table.num_rows,)]
 
 
-def order(events: list[Event], *, with_ids: bool) -> list[list[tuple[int, int]]]:
-    """(time, mark) of each owner's events in order."""
-    population = Events(events)
+def order(events: list[Event], *, with_ids: bool, most: int = 1_000_000) -> list[list[tuple[int, int]]]:
+    """(time, mark) of each owner's events in order. `most`: so many may be held at once."""
+    population = Events(events, most)
 
     def matters(marks: Any) -> Any:
         return np.full(len(marks), with_ids)
@@ -122,10 +124,9 @@ def test_the_first_and_the_last_moment_of_all_may_stand_in_one_stream() -> None:
 def test_many_events_are_gone_through_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(8)
     events = make_events(random, make_owners(random, 50), [1, 2, 3, 4], 1000)
-    monkeypatch.setattr(event_order, "MAX_EVENTS", 300)
     monkeypatch.setattr(event_order, "PART_EVENTS", 50)
     monkeypatch.setattr(event_order, "BATCH_EVENTS", 70)
-    assert order(events, with_ids=True) == order_plainly(events)
+    assert order(events, with_ids=True, most=300) == order_plainly(events)
 
 
 def test_no_events_have_no_parts() -> None:
