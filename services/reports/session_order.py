@@ -75,6 +75,7 @@ class Naming:
 
 def fetch_naming(population: Population, column: str) -> Naming:
     """The values of a column of events in range, whether these pass the filters or not."""
+    import numpy as np
     import pyarrow as pa
 
     own = population.renew()
@@ -82,7 +83,7 @@ def fetch_naming(population: Population, column: str) -> Naming:
     sql = f"SELECT DISTINCT {column} AS name FROM ({events}) WHERE {column} IS NOT NULL"
     batches = list(own.stream_batches(sql, rows=BATCH_NAMES))
     names = pa.Table.from_batches(batches, schema=pa.schema({"name": pa.string()}))
-    return Naming(column, names.append_column("code", pa.array(range(1, names.num_rows + 1), pa.int64())))
+    return Naming(column, names.append_column("code", pa.array(np.arange(1, names.num_rows + 1))))
 
 
 def stream_sessions(
