@@ -23,13 +23,16 @@ class TimeRange:
         return (self.from_ms is None or ms >= self.from_ms) and (self.to_ms is None or ms < self.to_ms)
 
     def previous(self, zone: ZoneInfo) -> TimeRange:
-        """The range of the same length on the zone's wall clock that ends where this one begins."""
+        """The range of the same length on the zone's wall clock that ends where this one begins; of the same length in
+        time where the wall clock has none to tell, within the hour of a change."""
         if self.from_ms is None or self.to_ms is None:
             raise InvalidInput("compare=previous needs both from and to", fields=["compare", "from", "to"])
         try:
             start = clock.from_ms(self.from_ms).astimezone(zone).replace(tzinfo=None)
             stop = clock.from_ms(self.to_ms).astimezone(zone).replace(tzinfo=None)
             from_ms = clock.to_ms((start - (stop - start)).replace(tzinfo=zone))
+            if from_ms >= self.from_ms:
+                from_ms = 2 * self.from_ms - self.to_ms
             clock.from_ms(from_ms)
         except OverflowError:
             message = "the range to compare with reaches beyond the years 1 to 9999"

@@ -54,9 +54,11 @@ def parse_bound(value: str | None, zone: ZoneInfo, *, is_end: bool) -> int | Non
 
 
 def find_previous_start(start: int, end: int, zone: ZoneInfo) -> int:
-    """Where the window before begins: the same local wall-clock length, ending at `start`."""
+    """Where the window before begins: the same local wall-clock length, ending at `start`; the same time, where the
+    clock that is put back or forward leaves no such window."""
     wall_start, wall_end = to_local(start, zone).replace(tzinfo=None), to_local(end, zone).replace(tzinfo=None)
-    return to_ms((wall_start - (wall_end - wall_start)).replace(tzinfo=zone))
+    found = to_ms((wall_start - (wall_end - wall_start)).replace(tzinfo=zone))
+    return found if found < start else start - (end - start)
 
 
 def find_bucket(ms: int, interval: str, zone: ZoneInfo) -> str:
