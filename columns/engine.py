@@ -72,7 +72,7 @@ class Engine:
             },
         )
         # in this order: what may be read is fixed before access is shut, and the lock comes last
-        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET GLOBAL parquet_metadata_cache = true")  # else it is not of the cursors
         connection.execute("SET allowed_directories = $directories", {"directories": [str(self._directory)]})
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
