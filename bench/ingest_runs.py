@@ -19,8 +19,12 @@ from bench.servers import count_cpu_seconds, run_empty_service, run_mongo, run_s
 from config import Config
 from db import open_store
 from services.clock import fetch_now_ms
+from services.enrich import open_geo
+from services.ingest.complete import complete_events
 from services.ingest.decode import decode_json_batch
+from services.ingest.origin import NO_ORIGIN
 from services.ingest.validate import EventLimits, validate_batch
+from services.projects import Project
 from stores.base import Event
 from tests.service import Service
 
@@ -152,9 +156,11 @@ def add_mongo(stack: ExitStack, bench: Bench, folder: Path, events: Sequence[Fie
 
 
 def build_stored_events(events: Sequence[Fields]) -> list[Event]:
-    """The events as the service stores them."""
+    """The events as the service stores them, sent by a server."""
     body = msgspec.json.encode({"events": events})
     config = Config()
     batch = decode_json_batch(body, max_events=len(events), max_bytes=config.max_body_bytes)
     limits = EventLimits(max_bytes=config.max_event_bytes, max_depth=config.max_event_depth)
-    return validate_batch(batch, "be4c4be4c4be", received_at_ms=fetch_now_ms(), limits=limits).events
+    project = Project("be4c4be4c4be", "bench", created_at="2026-01-01T00:00:00.000Z")
+    valid = validate_batch(batch, project.project_key, received_at_ms=fetch_now_ms(), limits=limits).events
+    return complete_events(valid, project, NO_ORIGIN, open_geo(config), {})

@@ -20,7 +20,7 @@ from services.ingest.event_ids import build_id_source
 from stores.base import Event
 from stores.mongo import MongoStore
 from stores.mongo_events import encode_event
-from stores.sqlite import SQLiteStore
+from stores.sqlite import INSERT_EVENT, SQLiteStore
 
 SATURATING_PROCESSES = 2
 SATURATING_THREADS = 4
@@ -105,7 +105,7 @@ def open_sqlite_writer(path: Path, events: Sequence[Event]) -> Callable[[float],
         (
             1, event.event_name, event.occurred_at_ms, event.received_at_ms, event.anonymous_id, event.user_id,
             event.session_id, event.url, event.referrer, event.user_agent, event.ip,
-            msgspec.json.encode(event.metadata).decode(),
+            msgspec.json.encode(event.metadata).decode(), msgspec.json.encode(event.enriched).decode(),
         )
         for event in events
     ]  # fmt: skip
@@ -118,7 +118,7 @@ def open_sqlite_writer(path: Path, events: Sequence[Event]) -> Callable[[float],
             next_id = build_id_source(fetch_now_ms())
             numbered = [(position + index, project, next_id(), *rest) for index, (project, *rest) in enumerate(rows, 1)]
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
+            connection.executemany(INSERT_EVENT, numbered)
             connection.execute("COMMIT")
             position += len(rows)
             count += len(rows)
