@@ -44,12 +44,6 @@ class OrderedEvents:
     times_ms: Whole
     marks: Marks
 
-    def number_owners(self) -> Whole:
-        """For each event the index of its owner."""
-        import numpy as np
-
-        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-
 
 Matters = Callable[["Marks"], "Flags"]
 """Of marks: which events may not change places with one of another mark at the same time."""
@@ -189,16 +183,21 @@ def build_ordered(first: Words, second: Words, changes: Whole, times_ms: Whole, 
 
 def put_aside(events: OrderedEvents, matters: Matters) -> tuple[OrderedEvents, Words]:
     """The events without those of owners whose order is open, and these owners."""
-    import numpy as np
-
     open_owners = find_open(events, matters)
     if not open_owners.any():
         return events, events.owner_keys[:0]
-    counts = np.diff(events.starts)
-    stays = np.repeat(~open_owners, counts)
-    starts = np.concatenate(([0], np.cumsum(counts[~open_owners])))
+    stays, starts = keep_groups(events.starts, ~open_owners)
     known = OrderedEvents(events.owner_keys[~open_owners], starts, events.times_ms[stays], events.marks[stays])
     return known, events.owner_keys[open_owners]
+
+
+def keep_groups(starts: Whole, kept: Flags) -> tuple[Flags, Whole]:
+    """Of groups of events, of which some are kept: which events stay, and where the groups that stay begin among those,
+    with the number of events at the end."""
+    import numpy as np
+
+    counts = np.diff(starts)
+    return np.repeat(kept, counts), np.concatenate(([0], np.cumsum(counts[kept])))
 
 
 def find_open(events: OrderedEvents, matters: Matters) -> Flags:

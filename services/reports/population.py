@@ -126,8 +126,8 @@ class Population:
         )  # fmt: skip
 
     def _build_range_condition(self) -> str:
-        from_ms, to_ms = self.range.from_ms, self.range.to_ms
         """SQL condition that an event, dated or not, is in the range and of those whom it counts."""
+        from_ms, to_ms = self.range.from_ms, self.range.to_ms
         conditions = ["true"]
         if not self.includes_bots:
             conditions.append("NOT is_bot")

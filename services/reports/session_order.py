@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.reports.event_order import Matters, OrderedEvents, stream_parts
+from services.reports.event_order import Matters, OrderedEvents, keep_groups, stream_parts
 from services.reports.population import Population
 from services.reports.session import FLAG_BITS, GAP_MS, KIND_FLAGS, PASSES_BIT, PASSES_FLAG, build_session_events_sql
 
@@ -148,7 +148,5 @@ def keep_passing(sessions: OrderedSessions) -> OrderedSessions:
     import numpy as np
 
     passes = np.logical_or.reduceat(sessions.have(PASSES_BIT), sessions.starts[:-1])
-    counts = np.diff(sessions.starts)
-    kept = np.repeat(passes, counts)
-    starts = np.concatenate(([0], np.cumsum(counts[passes])))
+    kept, starts = keep_groups(sessions.starts, passes)
     return OrderedSessions(starts, sessions.times_ms[kept], sessions.marks[kept])

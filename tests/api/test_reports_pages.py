@@ -123,7 +123,9 @@ def test_numbers_that_do_not_fit_into_64_bits_give_the_same_answers(
     client: FlaskClient, project_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = {"from": "0001-01-02T00:00:00Z"}
-    asked: list[tuple[str, Row]] = [("sessions", {}), ("breakdown", {"by": "page", "measure": "sessions"})]
+    asked: list[tuple[str, Row]] = [
+        ("sessions", {}), ("pages", {}), ("paths", {}), ("breakdown", {"by": "page", "measure": "sessions"}),
+    ]  # fmt: skip
     before = [ask(client, project_key, report, **fields) for report, fields in asked]
     monkeypatch.setattr(session, "MAX_BITS", 0)
     after = [ask(client, project_key, report, **fields, **whole) for report, fields in asked]
