@@ -24,7 +24,6 @@ APP_ID: Final = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-" + APP_ID_END)
 KEY_DAYS: Final = 365
 KEY_NAME: Final = "App key"
 KEY_SCOPES: Final = (Scope.INGEST, Scope.READ)
-DAY_MS: Final = 86_400_000
 
 FIELDS_OF_AN_APP: Final[dict[str, FieldParser]] = {
     "name": partial(parse_text, max_length=200),
@@ -88,7 +87,7 @@ def _find_home(context: Context, fields: Mapping[str, Any], caller: Caller) -> M
 
 def default_expiry_ms(now_ms: int) -> int:
     """When the key of an app ends if nothing else is asked for; a whole second."""
-    return now_ms - now_ms % 1000 + KEY_DAYS * DAY_MS
+    return now_ms - now_ms % 1000 + KEY_DAYS * clock.DAY_MS
 
 
 def issue_app_key(

@@ -27,7 +27,6 @@ AUDIT_LOG = "audit_log"
 MAX_ENTRIES = 1000
 ENTRY_ID = re.compile(r"[0-9a-f]{24}")
 _LATEST_MS = 2**48 - 1
-_DAY_MS = 86_400_000
 
 _logger = logging.getLogger("apptracker.audit")
 
@@ -127,7 +126,7 @@ def purge_entries(context: Context, now_ms: int) -> int:
     days = context.config.audit_retention_days
     if days == 0:
         return 0
-    return context.store.purge_documents(AUDIT_LOG, "at", clock.format_ms_sortable(now_ms - days * _DAY_MS))
+    return context.store.purge_documents(AUDIT_LOG, "at", clock.format_ms_sortable(now_ms - days * clock.DAY_MS))
 
 
 def parse_cursor(text: str | None) -> str | None:

@@ -28,7 +28,6 @@ from services.users import User, parse_email
 TOKEN_BYTES = 32
 MAX_TOKEN_LENGTH = 200
 DEFAULT_DAYS = 7
-DAY_MS = 86_400_000
 
 
 class Invitation(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,7 +70,7 @@ def create_invitation(
         organisation_id=standing.organisation.organisation_id,
         role=values["role"],
         created_at=clock.format_ms_sortable(now_ms),
-        expires_at=clock.format_ms_sortable(values.get("expiresAt", now_ms + DEFAULT_DAYS * DAY_MS)),
+        expires_at=clock.format_ms_sortable(values.get("expiresAt", now_ms + DEFAULT_DAYS * clock.DAY_MS)),
         email=values.get("email"),
         invited_by=standing.user_id,
     )

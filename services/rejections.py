@@ -25,7 +25,6 @@ NAMED_ID = re.compile(
 )
 """A field that holds an id of a person, wherever it stands. A session's id counts as a visitor's, which it is for
 visits sent without a person."""
-_DAY_MS = 86_400_000
 _SHOWN_FIELDS = ("receivedAt", "code", "error", "event")
 
 
@@ -111,5 +110,5 @@ def _scan_rejections(context: Context, project_key: str) -> Iterator[Document]:
 
 def purge_rejections(context: Context, now_ms: int) -> int:
     """Remove the rejections older than REJECTION_DAYS; how many there were."""
-    oldest_ms = now_ms - context.config.rejection_days * _DAY_MS
+    oldest_ms = now_ms - context.config.rejection_days * clock.DAY_MS
     return context.store.purge_documents(REJECTIONS, "receivedAt", clock.format_ms_sortable(oldest_ms))

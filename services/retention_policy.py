@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from columns.properties import Parameters
 from columns.relation import build_events_sql
 from columns.snapshot import Snapshot
+from services.clock import DAY_MS
 from services.context import Context
 from services.erasure import begin_removal, finish_removals, list_open
 from services.projects import Project
 from services.reports.run import fetch_from_snapshot
 
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times in the copy are UTC without a zone
 
 

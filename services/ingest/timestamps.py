@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from services.clock import EPOCH, to_ms
+from services.clock import DAY_MS, EPOCH, to_ms
 
 MIN_MS = to_ms(datetime(1, 1, 1, tzinfo=UTC))
 MAX_MS = to_ms(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
@@ -14,7 +14,6 @@ MAX_MS = to_ms(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 MILLISECONDS_FROM = 10**11
 """A number of this size or more counts milliseconds, a smaller one seconds (1e11 s would be the year 5138)."""
 
-_DAY_MS = 86_400_000
 _BASIC_DATE_DIGITS = 8
 
 _from_iso = datetime.fromisoformat
@@ -44,7 +43,7 @@ def _parse_text_ms(text: str) -> int | None:
             return None  # a Unix time in quotes, in which Python finds a date of the 18th century
         moment = moment.replace(tzinfo=UTC)
     since = moment - EPOCH
-    ms = since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    ms = since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
     return ms if MIN_MS <= ms <= MAX_MS else None
 
 
