@@ -179,7 +179,7 @@ def test_a_journey_is_there_to_its_beginning(page: Page, service: Service, demo_
         more.click()
         expect(events).not_to_have_count(before)
     assert events.count() == busiest["events"]
-    times = page.locator(".journey time").evaluate_all("all => all.map(each => each.dateTime)")
+    times = page.locator(".journey time").evaluate_all("all => all.map(each => Date.parse(each.dateTime))")
     assert times == sorted(times, reverse=True)
     day_names = page.locator(".journey h4").all_inner_texts()
     assert len(day_names) == len(set(day_names))

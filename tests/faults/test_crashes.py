@@ -71,8 +71,7 @@ def test_sigterm_under_load_loses_nothing_that_was_acknowledged(
 def test_sigterm_lets_the_request_under_way_finish(start_service: StartService) -> None:
     service = start_service()
     project_key = service.create_project()["projectKey"]
-    with in_background(service, project_key) as answers, blocked_commits(service):
-        wait_until(lambda: is_waited_for(lock_file(service)), seconds=PATIENCE_SECONDS)
+    with request_under_way(service, project_key) as answers:
         service.terminate()
         wait_until(lambda: "Handling signal: term" in service.read_log(), seconds=PATIENCE_SECONDS)
     service.wait(seconds=service.config.graceful_timeout_seconds)
@@ -83,8 +82,7 @@ def test_sigterm_lets_the_request_under_way_finish(start_service: StartService) 
 def test_a_request_that_never_ends_holds_up_the_stop_no_longer_than_the_grace(start_service: StartService) -> None:
     service = start_service(graceful_timeout_seconds=1)
     project_key = service.create_project()["projectKey"]
-    with in_background(service, project_key) as answers, blocked_commits(service):
-        wait_until(lambda: is_waited_for(lock_file(service)), seconds=PATIENCE_SECONDS)
+    with request_under_way(service, project_key) as answers:
         assert service.stop() < 10
     assert answers == []
     service.start()
@@ -113,28 +111,9 @@ def test_an_election_under_load_loses_nothing_that_was_acknowledged(
     check_each_is_there_once(service, project_key, load)
 
 
-def lock_file(service: Service) -> Path:
-    """The file whose lock a process of the embedded store holds while it commits."""
-    return service.config.data_dir / "events.db.lock"
-
-
 @contextmanager
-def blocked_commits(service: Service) -> Iterator[None]:
-    """Every commit of the embedded store waits until the block ends."""
-    with lock_file(service).open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def is_waited_for(path: Path) -> bool:
-    """Whether a process waits for the lock on the file."""
-    inode = f":{path.stat().st_ino} "
-    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
-
-
-@contextmanager
-def in_background(service: Service, project_key: str) -> Iterator[list[Answer]]:
-    """One batch of one event is under way; at the end of the block its answer is in the list, if there is one."""
+def request_under_way(service: Service, project_key: str) -> Iterator[list[Answer]]:
+    """A batch of one event waits for its commit until the block ends; after it the answer is in the list, if any."""
     answers: list[Answer] = []
 
     def post() -> None:
@@ -144,7 +123,24 @@ def in_background(service: Service, project_key: str) -> Iterator[list[Answer]]:
             return
 
     thread = threading.Thread(target=post)
-    thread.start()
-    yield answers
-    thread.join(timeout=60)
+    with blocked_commits(service) as lock_file:
+        thread.start()
+        wait_until(lambda: is_waited_for(lock_file), seconds=PATIENCE_SECONDS)
+        yield answers
+    thread.join(timeout=PATIENCE_SECONDS)
     assert not thread.is_alive()
+
+
+@contextmanager
+def blocked_commits(service: Service) -> Iterator[Path]:
+    """Every commit of the embedded store waits for the lock on this file until the block ends."""
+    path = service.config.data_dir / "events.db.lock"
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield path
+
+
+def is_waited_for(path: Path) -> bool:
+    """Whether a process waits for the lock on the file."""
+    inode = f":{path.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
