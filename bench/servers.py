@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from config import PROJECT_ROOT, Config
+from tests.server_programs import lease_port
 from tests.servers import MongoServer, ProgramMissing, RedisServer, wait_until
-from tests.service import Service, build_environment, lease_port, list_processes
+from tests.service import Service, build_environment, list_processes
 
 EMPTY_CONFIGURATION = Path(__file__).resolve().parent / "empty_gunicorn.py"
 START_SECONDS = 60
@@ -48,7 +49,7 @@ def run_server(server: ServerT, name: str) -> Iterator[ServerT | None]:
     try:
         yield server
     finally:
-        server.kill()
+        server.close()
 
 
 @contextmanager

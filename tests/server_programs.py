@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import pymongo
 import pytest
@@ -22,9 +23,13 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 START_SECONDS = 60
-PORT_ATTEMPTS = 5
+PATIENCE_SECONDS = 60
+"""How long what must come about may take on a machine that is busy with other things."""
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+"""Below the ports that Linux gives to outgoing connections, so that no client sits on one, not even for a moment."""
 PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
+PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+"""Looked up here: a fork of a process with threads might wait for ever for the lock of who else looks something up."""
 
 
 class ProgramMissing(Exception):
@@ -32,12 +37,20 @@ class ProgramMissing(Exception):
 
 
 class Server:
-    """A server program of our own on a loopback port, with a folder that it keeps when it is stopped and started."""
+    """A server program of our own on a loopback port, with a folder that it keeps when it is stopped and started.
+
+    The port is its own too, from the first start until `close`.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port = 0
+        self._lease: PortLease | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        assert self._lease is not None, "the server was not started"
+        return self._lease.port
 
     @property
     def uri(self) -> str:
@@ -49,15 +62,10 @@ class Server:
     def start(self) -> None:
         """Return when it accepts connections. A stopped server comes back on the same port."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        attempts = 1 if self.port else PORT_ATTEMPTS
-        for _ in range(attempts):
-            self.port = self.port or find_free_port()
-            if self._start_once():
-                return
-            if attempts > 1:
-                self.port = 0
-        log = (self.directory / "output.log").read_text(errors="replace")[-2_000:]
-        raise RuntimeError(f"{type(self).__name__} did not start:\n{log}")
+        self._lease = self._lease or lease_port()
+        if not self._start_once():
+            log = (self.directory / "output.log").read_text(errors="replace")[-2_000:]
+            raise RuntimeError(f"{type(self).__name__} did not start:\n{log}")
 
     def stop(self) -> None:
         """Ask it to end, and wait."""
@@ -66,6 +74,13 @@ class Server:
     def kill(self) -> None:
         """What a crash does."""
         self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what still runs and give the port back."""
+        self.kill()
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered. Returns when it stands still."""
@@ -81,7 +96,7 @@ class Server:
     def _start_once(self) -> bool:
         with open(self.directory / "output.log", "ab") as log:
             self._process = subprocess.Popen(
-                self.build_command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_parent
+                self.build_command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent
             )
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -138,7 +153,10 @@ class RedisServer(Server):
 
 
 class MongoReplicaSet:
-    """Three mongods that elect a new primary within about two seconds when theirs goes away."""
+    """Three mongods that elect a new primary within about four seconds when theirs goes away.
+
+    Sooner, and a busy machine would have them elect one now and then for no reason.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.members = [MongoServer(directory / str(number), "tests") for number in range(3)]
@@ -153,7 +171,7 @@ class MongoReplicaSet:
         for member in self.members:
             member.start()
         hosts = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)]
-        settings = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 300}
+        settings = {"electionTimeoutMillis": 3_000, "heartbeatIntervalMillis": 500}
         with MongoClient[dict[str, Any]](self.members[0].uri) as client:
             client.admin.command("replSetInitiate", {"_id": "tests", "members": hosts, "settings": settings})
             wait_until(lambda: _fetch_states(client) == ["PRIMARY", "SECONDARY", "SECONDARY"], seconds=START_SECONDS)
@@ -169,9 +187,19 @@ class MongoReplicaSet:
         wait_until(look, seconds=START_SECONDS)
         return found[0]
 
-    def kill(self) -> None:
+    def close(self) -> None:
         for member in self.members:
-            member.kill()
+            member.close()
+
+
+class PortLease(NamedTuple):
+    """A port that is nobody else's while the file is locked."""
+
+    port: int
+    file: IO[bytes]
+
+    def release(self) -> None:
+        self.file.close()
 
 
 def find_mongod() -> str:
@@ -190,14 +218,24 @@ def find_mongod() -> str:
     return installed
 
 
-def find_free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def lease_port() -> PortLease:
+    """A port that nobody listens on, and that no other session, worker or server of these tests leases meanwhile."""
+    folder = Path(tempfile.gettempdir()) / "apptracker-test-ports"
+    folder.mkdir(exist_ok=True)
+    for port in range(FIRST_PORT, LAST_PORT + 1):
+        file = (folder / str(port)).open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        if _is_free(port):
+            return PortLease(port, file)
+        file.close()
+    raise RuntimeError("every port is taken")
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
     """Return as soon as the condition holds; fail the test when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -206,9 +244,20 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent() -> None:
+    """Called in a child process that is to end when its parent does, however that ends."""
+    if PRCTL is not None:
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _fetch_states(client: MongoClient[dict[str, Any]]) -> list[str]:

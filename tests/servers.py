@@ -29,14 +29,14 @@ from tests.server_programs import (
     ProgramMissing,
     RedisServer,
     Server,
-    find_free_port,
     find_mongod,
+    lease_port,
     wait_until,
 )
 
 __all__ = [
-    "MongoReplicaSet", "MongoServer", "ProgramMissing", "RedisServer", "Server", "fetch_shared_uri", "find_free_port",
-    "find_mongod", "open_mongo_store", "require", "wait_until",
+    "MongoReplicaSet", "MongoServer", "ProgramMissing", "RedisServer", "Server", "fetch_shared_uri", "find_mongod",
+    "open_mongo_store", "require", "wait_until",
 ]  # fmt: skip
 
 ADDRESS_VARIABLE = "APPTRACKER_TEST_SERVERS"
@@ -58,7 +58,7 @@ class SharedServers:
     def close(self) -> None:
         self._listener.close()
         for server in self._running.values():
-            server.kill()
+            server.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _answer(self) -> None:
@@ -107,7 +107,7 @@ def fetch_shared_uri(kind: str) -> str:
     return str(text)
 
 
-def open_mongo_store(uri: str, database: str, *, patience_ms: int = 5_000, **options: Any) -> MongoStore:
+def open_mongo_store(uri: str, database: str, *, patience_ms: int = 20_000, **options: Any) -> MongoStore:
     """A store on a server of the tests; `patience_ms` is how long it looks for a server that is away."""
     return MongoStore(
         lambda: MongoClient(uri, serverSelectionTimeoutMS=patience_ms, socketTimeoutMS=30_000), database, **options
@@ -152,6 +152,14 @@ def worker_database_number() -> int:
     """The number of the xdist worker, from 1; 0 without xdist."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     return int(worker.removeprefix("gw")) + 1 if worker else 0
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port that nobody listens on while the test runs."""
+    lease = lease_port()
+    yield lease.port
+    lease.release()
 
 
 @pytest.fixture
@@ -203,4 +211,4 @@ def _run(server: S) -> Iterator[S]:
     try:
         yield server
     finally:
-        server.kill()
+        server.close()

@@ -6,34 +6,27 @@ Linux only.
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from email.message import Message
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from config import PROJECT_ROOT, SETTINGS, Config
 from db import open_store
-from tests.servers import wait_until
+from tests.server_programs import PATIENCE_SECONDS, end_with_parent, lease_port, wait_until
 
-PATIENCE_SECONDS = 60
-"""How long what must come about may take on a machine that is busy with other things."""
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
-FIRST_PORT, LAST_PORT = 20_000, 32_000
-"""Below the ports that Linux gives to outgoing connections, so that no client sits on one."""
+__all__ = [
+    "PATIENCE_SECONDS", "Answer", "Process", "Service", "build_environment", "list_processes", "retry_until"
+]  # fmt: skip
 
 
 class Answer(NamedTuple):
@@ -75,15 +68,16 @@ class Service:
         return self.config.data_dir / "columns"
 
     def start(self, *, until: str = "/health/ready") -> None:
-        """Return when this address answers 200, `/health` also does so without the store."""
+        """Return when every worker is there and this address answers 200; `/health` does so without the store too."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_ROOT / "gunicorn.conf.py"), self._application],
                 cwd=PROJECT_ROOT, env=build_environment(self.config), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_end_with_parent,
+                start_new_session=True, preexec_fn=end_with_parent,
             )  # fmt: skip
-        wait_until(lambda: self._is_up(until), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: self._is_up(until))
+        wait_until(lambda: len(self.list_workers()) == self.config.workers)
 
     def stop(self) -> float:
         """Ask it to end as a deployment does, and wait: seconds that it took. Its exit status must be 0."""
@@ -127,12 +121,11 @@ class Service:
 
     def list_workers(self) -> list[int]:
         """Process ids of the workers that are there now."""
-        group = self._running.pid
-        return [process.pid for process in list_processes(group) if process.parent == group]
+        return [process.pid for process in self._list_processes() if process.parent == self._running.pid]
 
     def list_sealing(self) -> list[int]:
         """Process ids of the sealing processes that run now."""
-        return [process.pid for process in list_processes(self._running.pid) if "services.sealing" in process.command]
+        return [process.pid for process in self._list_processes() if "services.sealing" in process.command]
 
     @contextmanager
     def only(self, worker: int) -> Iterator[None]:
@@ -141,6 +134,7 @@ class Service:
         for pid in others:
             os.kill(pid, signal.SIGSTOP)
         try:
+            wait_until(lambda: set(others) <= {process.pid for process in self._list_processes() if process.is_stopped})
             yield
         finally:
             for pid in others:
@@ -198,6 +192,9 @@ class Service:
         assert self._process is not None, "the service was not started"
         return self._process
 
+    def _list_processes(self) -> list[Process]:
+        return list_processes(self._running.pid)
+
     def _is_up(self, address: str) -> bool:
         assert self._running.poll() is None, f"the service did not start:\n{self.read_log()[-4_000:]}"
         try:
@@ -216,33 +213,7 @@ class Process(NamedTuple):
     pid: int
     parent: int
     command: str
-
-
-class PortLease(NamedTuple):
-    """A port that is nobody else's while the file is locked."""
-
-    port: int
-    file: IO[bytes]
-
-    def release(self) -> None:
-        self.file.close()
-
-
-def lease_port() -> PortLease:
-    """A port that nobody listens on, and that no other session, worker or service of these tests leases meanwhile."""
-    folder = Path(tempfile.gettempdir()) / "apptracker-test-ports"
-    folder.mkdir(exist_ok=True)
-    for port in range(FIRST_PORT, LAST_PORT + 1):
-        file = (folder / str(port)).open("wb")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            continue
-        if _is_free(port):
-            return PortLease(port, file)
-        file.close()
-    raise RuntimeError("every port is taken")
+    is_stopped: bool
 
 
 def build_environment(config: Config) -> dict[str, str]:
@@ -259,7 +230,7 @@ def list_processes(group: int) -> list[Process]:
             state, parent, own_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
             if int(own_group) == group and state not in "ZX":
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append(Process(int(folder.name), int(parent), command))
+                found.append(Process(int(folder.name), int(parent), command, is_stopped=state == "T"))
     return found
 
 
@@ -272,17 +243,3 @@ def retry_until(action: Callable[[], bool], *, seconds: float) -> None:
         return False
 
     wait_until(attempt, seconds=seconds)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _end_with_parent() -> None:
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, Self
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Ping, RejectConnection, Request, TextMessage
 
-from tests.servers import wait_until
+from tests.server_programs import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 30
 HEAD_END = b"\r\n\r\n"
 
 

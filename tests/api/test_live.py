@@ -268,7 +268,7 @@ def test_who_does_not_read_is_dropped_and_disturbs_nobody(
 
     with watch_stream(development.app, path) as good, watch_stream(development.app, path, reads=False):
         wait_until(lambda: live_hub.count == 2)
-        wait_until(is_dropped, seconds=30)
+        wait_until(is_dropped)
         send(development, project_key, {"eventId": "last"})
         good.wait(lambda each: "last" in each.list_ids())
         assert good.list_frames("missed") == []
@@ -285,7 +285,7 @@ def test_who_reads_slowly_is_told_what_it_missed(development: Installation, proj
             send_long(development, project_key, numbers)
             return bool(behind._missed_frames)
 
-        wait_until(has_missed_some, seconds=30)
+        wait_until(has_missed_some)
         slow.reads = True
         slow._thread.start()
 
@@ -293,7 +293,7 @@ def test_who_reads_slowly_is_told_what_it_missed(development: Installation, proj
             send(development, project_key, {"eventId": f"e-{next(numbers)}"})
             return bool(slow.list_frames("missed"))
 
-        wait_until(is_told, seconds=30)
+        wait_until(is_told)
         assert slow.list_frames("missed")[0].content["frames"] >= 1
 
 

@@ -9,6 +9,7 @@ import pytest
 from pymongo import MongoClient
 
 from services.clock import fetch_now_ms
+from stores import mongo
 from stores.base import Store, StoreUnavailable
 from stores.mongo import CLOCK_SKEW_MS, MongoStore
 from tests.contract.conftest import OpenStore
@@ -103,16 +104,17 @@ def test_mongodb_refuses_events_that_waited_until_their_position_settles(
     store.close()
 
 
-def test_an_append_never_outlasts_the_settle_window() -> None:
+def test_an_append_never_outlasts_the_settle_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo, "fetch_now_ms", lambda: RECEIVED_MS)
     store = MongoStore(MongoClient, "test", timeout_ms=8_000, settle_ms=10_000, refuse_late=True)
-    assert store._compute_append_seconds([build_event("a", received_at_ms=fetch_now_ms())]) == 8.0
-    queued = [build_event("a", received_at_ms=fetch_now_ms() - 6_000), build_event("b", received_at_ms=fetch_now_ms())]
-    assert 2.5 < store._compute_append_seconds(queued) <= 3.0
+    young, old = (build_event("a", received_at_ms=RECEIVED_MS - age_ms) for age_ms in (0, 6_000))
+    assert store._compute_append_seconds([young]) == 8.0
+    assert store._compute_append_seconds([old, young]) == 3.0
 
 
 @pytest.mark.slow
 def test_what_no_majority_has_yet_is_not_settled(mongo_replica_set: MongoReplicaSet) -> None:
-    store = open_mongo_store(mongo_replica_set.uri, "test", timeout_ms=1_500, settle_ms=2_000)
+    store = open_mongo_store(mongo_replica_set.uri, "test", timeout_ms=4_000, settle_ms=5_000)
     store.append([build_event("confirmed", received_at_ms=fetch_now_ms())])
     primary = mongo_replica_set.find_primary()
     followers = [member for member in mongo_replica_set.members if member is not primary]
@@ -122,7 +124,7 @@ def test_what_no_majority_has_yet_is_not_settled(mongo_replica_set: MongoReplica
     stuck_at_ms = fetch_now_ms()
     with pytest.raises(StoreUnavailable):
         store.append([build_event("stuck", received_at_ms=stuck_at_ms)])
-    direct = open_mongo_store(primary.uri, "test", settle_ms=2_000)
+    direct = open_mongo_store(primary.uri, "test", settle_ms=5_000)
     settled = direct.settled_position(PROJECT, now_ms=stuck_at_ms + 60_000)
     direct.close()
     for member in followers:

@@ -14,7 +14,7 @@ from services.ingest import commit
 from services.ingest.commit import CommitFailed, GroupCommitter
 from stores.base import Event, Store, StoreUnavailable
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def event(event_id: str) -> Event:
@@ -262,6 +262,6 @@ def test_racing_threads_store_each_event_once_and_lose_none() -> None:
         return accepted
 
     with ThreadPoolExecutor(thread_count) as threads:
-        accepted = sum(threads.map(run, range(thread_count), timeout=60))
+        accepted = sum(threads.map(run, range(thread_count), timeout=WAIT_SECONDS))
     assert accepted == len(store.stored) == thread_count // 2 * sum(turn % 4 for turn in range(rounds))
     assert committer.queued_events == 0

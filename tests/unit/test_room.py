@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from services.reports.room import EVENT_BYTES, Room
 
 LIMIT_BYTES = 10 * EVENT_BYTES
+PATIENCE_SECONDS = 60
 
 
 def start_holding(room: Room, events: int) -> threading.Event:
@@ -25,7 +26,7 @@ def start_holding(room: Room, events: int) -> threading.Event:
 def test_those_who_fit_beside_each_other_do_not_wait() -> None:
     room = Room()
     with room.hold(4, limit_bytes=LIMIT_BYTES):
-        assert start_holding(room, 6).wait(10)
+        assert start_holding(room, 6).wait(PATIENCE_SECONDS)
 
 
 def test_who_does_not_fit_waits_until_the_others_are_done() -> None:
@@ -33,16 +34,16 @@ def test_who_does_not_fit_waits_until_the_others_are_done() -> None:
     with ExitStack() as first:
         first.enter_context(room.hold(4, limit_bytes=LIMIT_BYTES))
         is_held = start_holding(room, 7)
-        assert start_holding(room, 6).wait(10), "somebody smaller need not wait"
+        assert start_holding(room, 6).wait(PATIENCE_SECONDS), "somebody smaller need not wait"
         assert not is_held.is_set()
-    assert is_held.wait(10)
+    assert is_held.wait(PATIENCE_SECONDS)
 
 
 def test_more_than_there_is_room_for_is_held_alone() -> None:
-    assert start_holding(Room(), 1000).wait(10)
+    assert start_holding(Room(), 1000).wait(PATIENCE_SECONDS)
 
 
 def test_nobody_waits_for_ever() -> None:
     room = Room(longest_wait_seconds=0.01)
     with room.hold(10, limit_bytes=LIMIT_BYTES):
-        assert start_holding(room, 1).wait(10)
+        assert start_holding(room, 1).wait(PATIENCE_SECONDS)
