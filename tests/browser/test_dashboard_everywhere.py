@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import SECRET_TOKEN, MakePage
@@ -145,6 +145,21 @@ def test_on_a_phone_the_menu_opens_and_closes(make_page: MakePage, service: Serv
     link.tap()
     expect(page.get_by_role("heading", level=1)).to_have_text("Explore")
     expect(link).to_be_hidden()
+
+
+def test_a_view_is_ready_when_it_is_there(page: Page, service: Service, demo_key: str) -> None:
+    found: list[str | None] = []
+
+    def look(route: Route) -> None:
+        found.append(page.locator("html").get_attribute("data-ready"))
+        route.continue_()
+
+    page.route("**/views/explore.js", look)
+    open_dashboard(page, service, demo_key)
+    page.get_by_role("link", name="Explore").click()
+    wait_until_shown(page)
+    assert found == ["false"]
+    assert find_panel(page, "Over time").locator("canvas").is_visible()
 
 
 def test_leaving_a_view_frees_its_charts(page: Page, service: Service, demo_key: str) -> None:

@@ -175,6 +175,7 @@ function findView() {
 
 async function showView({ isFirst = false } = {}) {
   const turn = (shown += 1);
+  document.documentElement.dataset.ready = "false";
   const view = findView();
   cleanUp();
   cleanUp = () => {};
@@ -199,6 +200,7 @@ async function showView({ isFirst = false } = {}) {
         buildError(error, () => showView()),
       );
   }
+  if (turn !== shown) return;
   document.documentElement.dataset.ready = "true";
   if (!isFirst) announce(`${view.title} is shown`);
 }
