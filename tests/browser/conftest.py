@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from commands.demo import load_events
 from services.clock import format_ms
 from tests.browser import days
+from tests.browser.dashboard import stay_within_day
 from tests.browser.site import Site
 from tests.browser.tracking import Shop
 from tests.servers import require
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
 MakePage = Callable[..., Page]
 
@@ -32,8 +33,9 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 DEMO_EVENTS = 20_000
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_SECONDS * 1000
 SECRET_TOKEN = "root-token-of-the-browser-tests"
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def find_chromium() -> str:
@@ -55,7 +57,7 @@ def run_browser() -> Iterator[Browser]:
     program = find_chromium()
     with (
         sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=program, args=ARGUMENTS)) as launched,
+        closing(playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=PATIENCE_MS)) as launched,
     ):
         yield launched
 
@@ -64,14 +66,16 @@ def run_browser() -> Iterator[Browser]:
 def make_page(browser: Browser) -> Iterator[MakePage]:
     """`make_page(viewport=..., color_scheme="dark", ...)`: a page with cookies, storage and cache of its own.
 
-    The options are those of Playwright's contexts. Exceptions that no script caught fail the test, unless
+    The options are those of Playwright's contexts. Nothing in the page moves: what is measured half way between two
+    colours is neither. Exceptions that no script caught fail the test, unless
     `allow_errors=True`.
     """
     contexts: list[BrowserContext] = []
     uncaught: list[str] = []
 
     def make(*, allow_errors: bool = False, **options: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        usual = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
+        context = browser.new_context(**(usual | options))
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         if not allow_errors:
@@ -82,6 +86,12 @@ def make_page(browser: Browser) -> Iterator[MakePage]:
     for context in contexts:
         context.close()
     assert uncaught == []
+
+
+@pytest.fixture(autouse=True)
+def no_midnight() -> None:
+    """The day of UTC does not end while the test runs: what a page and the test ask of the last days is the same."""
+    stay_within_day("UTC")
 
 
 @pytest.fixture

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.servers import wait_until
 from tests.service import Service
 
 DEVICE = {"width": 390, "height": 844}
 """A phone."""
+DAY_END_SECONDS = 60
+"""More than a test takes that compares what a page shows with what it asks itself."""
 
 
 def open_dashboard(page: Page, service: Service, project_key: str | None = None, **state: object) -> None:
@@ -31,16 +37,28 @@ def build_address(service: Service, project_key: str | None = None, **state: obj
 
 
 def wait_until_shown(page: Page) -> None:
-    """Return when the view is there, none of its panels is loading, and every chart is drawn."""
+    """Return when the view is there, none of its panels is loading, every chart is drawn, and so are the fonts."""
     page.wait_for_selector("html[data-ready=true]", state="attached")
     page.wait_for_selector(".panel[aria-busy=true]", state="detached")
     page.wait_for_selector(".chart:not([data-drawn])", state="detached")
+    page.evaluate("document.fonts.ready.then(() => null)")
 
 
 def change_system_theme(page: Page, theme: Literal["light", "dark"]) -> None:
     """Have the system change to this theme, and return when the page, where none was chosen, has followed."""
     page.emulate_media(color_scheme=theme)
     page.wait_for_selector(f"html[data-theme={theme}]", state="attached")
+
+
+def stay_within_day(zone: str) -> None:
+    """Return when the zone's day is not about to end: at once, or when the next one has begun."""
+    wait_until(lambda: measure_rest(zone) > DAY_END_SECONDS, seconds=2 * DAY_END_SECONDS)
+
+
+def measure_rest(zone: str) -> int:
+    """Seconds until the clocks of the zone show midnight."""
+    now = datetime.now(ZoneInfo(zone))
+    return 86_400 - now.hour * 3600 - now.minute * 60 - now.second
 
 
 def list_views(page: Page) -> list[str]:
@@ -80,7 +98,7 @@ def read_bars(panel: Locator) -> list[tuple[str, str]]:
 
 def read_lines(panel: Locator) -> dict[str, list[float | None]]:
     """What the panel's chart draws: the values of each series."""
-    expect(panel.locator("canvas")).to_be_visible()
+    expect(panel.locator(".chart[data-drawn] canvas")).to_be_visible()
     script = "canvas => Chart.getChart(canvas)?.data.datasets.map(({ label, data }) => [label, data]) ?? []"
     drawn: list[tuple[str, list[Any]]] = panel.locator("canvas").evaluate(script)
     return dict(drawn)
@@ -94,14 +112,22 @@ def format_number(value: float) -> str:
 
 
 def format_ratio(ratio: float | None) -> str:
-    """As the page writes shares."""
-    return "–" if ratio is None else f"{ratio * 100:.1f} %"
+    """As the page writes shares; a half is rounded up."""
+    return "–" if ratio is None else f"{Decimal(ratio * 100).quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
 
 
 def read_query(page: Page) -> dict[str, str]:
     """The state in the page's address."""
     query: dict[str, str] = page.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
     return query
+
+
+def measure_arrival(page: Page, selector: str, text: str) -> float:
+    """Seconds until the first element of the selector has this text, looked for with every frame."""
+    began = time.monotonic()
+    script = "([selector, text]) => document.querySelector(selector)?.textContent.includes(text)"
+    page.wait_for_function(script, arg=[selector, text])
+    return time.monotonic() - began
 
 
 class Watch:

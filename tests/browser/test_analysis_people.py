@@ -19,6 +19,7 @@ from tests.browser.dashboard import (
     read_query,
     read_rows,
     read_table,
+    stay_within_day,
     wait_until_shown,
 )
 from tests.browser.days import RANGE
@@ -77,11 +78,12 @@ def test_retention_can_be_asked_of_events_by_the_day(page: Page, service: Servic
 
 
 def test_retention_is_the_reports_answer(page: Page, service: Service, demo_key: str) -> None:
+    stay_within_day("Europe/Berlin")
     open_dashboard(page, service, demo_key, view="retention", last="8w", tz="Europe/Berlin")
     answer = service.ask(demo_key, "retention", last="8w", tz="Europe/Berlin", interval="week", intervals=8)
     shown = read_heat_map(page)
     rows = [row for row in answer["rows"] if row["size"]]
-    assert len(rows) >= 8
+    assert len(rows) >= 7, "the present week has nobody yet when it begins"
     assert [row[1] for row in shown[:-1]] == [format_number(row["size"]) for row in rows]
     assert [row[2:] for row in shown[:-1]] == [
         ["" if rate is None else format_ratio(rate) for rate in row["rates"]] for row in rows

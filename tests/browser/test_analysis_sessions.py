@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 def read_flows(panel: Locator) -> list[tuple[str, str, int]]:
     """What the drawing of paths shows: from, to, sessions; with the steps before the names."""
-    expect(panel.locator("canvas")).to_be_visible()
+    expect(panel.locator(".chart[data-drawn] canvas")).to_be_visible()
     script = (
         "canvas => Chart.getChart(canvas)?.data.datasets[0].data.map(({ from, to, flow }) => [from, to, flow]) ?? []"
     )

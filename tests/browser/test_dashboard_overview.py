@@ -45,7 +45,7 @@ def test_the_figures_are_those_of_the_reports(page: Page, service: Service, demo
         "sessions": format_number(overview["sessions"]),
         "events": format_number(overview["totalEvents"]),
         "bounces": format_ratio(sessions["bounceRate"]),
-        "duration": f"{sessions['averageDurationSeconds']:.0f} s",
+        "duration": f"{int(sessions['averageDurationSeconds'] + 0.5)} s",
         "pages": format_number(sessions["pagesPerSession"]),
     }
 
@@ -55,7 +55,7 @@ def test_each_figure_says_how_it_changed(page: Page, service: Service, demo_key:
     answer = service.ask(demo_key, "overview", **RANGE, compare="previous")
     change = answer["uniqueUsers"] / answer["previous"]["uniqueUsers"] - 1
     card = page.get_by_role("button", name="Users")
-    expect(card.locator(".change")).to_contain_text(f"{'↑' if change > 0 else '↓'} {abs(change) * 100:.1f} %")
+    expect(card.locator(".change")).to_contain_text(f"{'↑' if change > 0 else '↓'} {format_ratio(abs(change))}")
     expect(card.locator(".change")).to_contain_text("more than before" if change > 0 else "less than before")
 
 

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,12 +13,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import find_issues
 from tests.browser.conftest import MakePage
-from tests.browser.dashboard import Watch, build_address, open_dashboard, wait_until_shown
+from tests.browser.dashboard import Watch, build_address, measure_arrival, open_dashboard, wait_until_shown
 from tests.browser.site import Site
 from tests.servers import require
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
-SHOWN_WITHIN_MS = 2_000
+SHOWN_WITHIN_SECONDS = 2
 Run = Callable[[str], None]
 
 
@@ -35,18 +34,17 @@ def test_events_and_figures_appear_as_they_are_stored(page: Page, service: Servi
     open_dashboard(page, service, project_key, view="live")
     expect(page.locator(".live-status")).to_contain_text("Connected")
     expect(page.get_by_text("No event has arrived yet.")).to_be_visible()
-    for number, name in enumerate(["page_view", "sign_up"], start=1):
+    seconds = []
+    for number, name in enumerate(["page_view", "sign_up", "buy"], start=1):
         event = {"eventName": name, "userId": f"person-{number}", "url": f"https://blog.example/{number}?a=b"}
         assert service.post_events(project_key, [event]).status == 200
-        began = time.monotonic()
-        row = page.locator(".live-events tbody tr").first
-        expect(row).to_contain_text(name, timeout=SHOWN_WITHIN_MS)
-        assert time.monotonic() - began < SHOWN_WITHIN_MS / 1000
-        expect(row).to_contain_text(f"/{number}?a=b")
-    expect(page.locator("[data-figure=totalEvents] .live-value")).to_have_text("2")
-    expect(page.locator("[data-figure=currentVisitors] .live-value")).to_have_text("2")
+        seconds.append(measure_arrival(page, ".live-events tbody tr", name))
+        expect(page.locator(".live-events tbody tr").first).to_contain_text(f"/{number}?a=b")
+    assert sorted(seconds)[1] < SHOWN_WITHIN_SECONDS, "of three, one may have waited for a busy machine"
+    expect(page.locator("[data-figure=totalEvents] .live-value")).to_have_text("3")
+    expect(page.locator("[data-figure=currentVisitors] .live-value")).to_have_text("3")
     expect(page.locator("[data-figure=pageViewsLastMinute] .live-value")).to_have_text("1")
-    expect(page.locator(".live-strip")).to_contain_text("2")
+    expect(page.locator(".live-strip")).to_contain_text("3")
     expect(page.locator(".live-strip")).to_contain_text("visitors now")
     assert watch.found == []
 
@@ -112,17 +110,17 @@ def test_an_empty_project_says_how_to_begin_and_turns_live_with_the_first_event_
 
 
 def run_in_shell(text: str) -> None:
-    subprocess.run(["bash", "-c", text], check=True, timeout=30, capture_output=True)
+    subprocess.run(["bash", "-c", text], check=True, timeout=PATIENCE_SECONDS, capture_output=True)
 
 
 def run_in_python(text: str) -> None:
-    subprocess.run([sys.executable, "-c", text], check=True, timeout=30, capture_output=True)
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=PATIENCE_SECONDS, capture_output=True)
 
 
 def run_in_node(text: str) -> None:
     if shutil.which("node") is None:
         require("node is not installed")
-    subprocess.run(["node", "-e", text], check=True, timeout=30, capture_output=True)
+    subprocess.run(["node", "-e", text], check=True, timeout=PATIENCE_SECONDS, capture_output=True)
 
 
 @pytest.mark.parametrize(("tab", "run"), [("curl", run_in_shell), ("Python", run_in_python), ("Node", run_in_node)])

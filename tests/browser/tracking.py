@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from playwright.sync_api import Browser, Error
 
 from tests.browser.site import Site
 from tests.servers import wait_until
-from tests.service import Service
+from tests.service import PATIENCE_SECONDS, Service
 
-ARRIVAL_SECONDS: Final = 15
 Event = dict[str, Any]
 
 
@@ -47,7 +46,7 @@ class Shop:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Return as soon as the condition holds; meanwhile pages call what tests have registered with them."""
-        wait_until(lambda: (self._let_pages_call(), condition())[1], seconds=ARRIVAL_SECONDS)
+        wait_until(lambda: (self._let_pages_call(), condition())[1], seconds=PATIENCE_SECONDS)
 
     def wait_for(self, condition: Callable[[list[Event]], bool]) -> list[Event]:
         """The events, as soon as they are so."""
