@@ -15,8 +15,8 @@ from config import PROJECT_ROOT
 @pytest.mark.parametrize(
     ("module", "options", "figure"),
     [
-        ("bench.ingest", ("--seconds", "0.3", "--rounds", "1", "--batch", "50", "--no-mongo"), "embedded, batches"),
-        ("bench.live", ("--seconds", "0.3", "--rounds", "1", "--viewers", "10"), "embedded, single: watched / not"),
+        ("bench.ingest", ("--seconds", "2", "--rounds", "1", "--batch", "50", "--no-mongo"), "embedded, batches"),
+        ("bench.live", ("--seconds", "2", "--rounds", "1", "--viewers", "10"), "embedded, single: watched / not"),
         ("bench.reports", ("--events", "2000", "--rounds", "1"), "funnel of 4 steps / bare DuckDB"),
     ],
 )

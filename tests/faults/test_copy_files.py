@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,10 +135,14 @@ def test_what_a_crashed_sealer_left_is_removed_in_time(store: SQLiteStore, copy:
 def test_what_a_killed_process_spilled_is_removed(tmp_path: Path) -> None:
     directory, spilled = tmp_path / "columns", tmp_path / SPILL_NAME
     arguments = [sys.executable, "-c", f"import sys\nfrom {__name__} import spill\nspill(sys.argv[1])", str(directory)]
-    with subprocess.Popen(arguments, cwd=PROJECT_ROOT) as process:
-        wait_until(lambda: any(path.stat().st_size for path in spilled.glob("*")), seconds=PATIENCE_SECONDS)
-        process.kill()
-    assert list(spilled.iterdir())
+
+    def kill_while_it_spills() -> bool:
+        with subprocess.Popen(arguments, cwd=PROJECT_ROOT) as process:
+            wait_until(lambda: has_content(spilled) or process.poll() is not None, seconds=PATIENCE_SECONDS)
+            process.kill()
+        return has_content(spilled)
+
+    wait_until(kill_while_it_spills, seconds=PATIENCE_SECONDS)  # until it hit before the query was done
     spill(str(directory))
     assert list(spilled.glob("*")) == []
 
@@ -158,6 +163,13 @@ def spill(directory: str) -> None:
     with engine.open_cursor() as cursor:
         cursor.execute(SPILLING_SQL)
     engine.close()
+
+
+def has_content(folder: Path) -> bool:
+    """Whether a file of it has some: they come and go."""
+    with suppress(FileNotFoundError):
+        return any(path.stat().st_size for path in folder.iterdir())
+    return False
 
 
 def append(store: SQLiteStore, first: int, count: int) -> None:

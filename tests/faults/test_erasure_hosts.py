@@ -13,7 +13,7 @@ from tests.faults.conftest import StartService
 from tests.servers import wait_until
 from tests.service import PATIENCE_SECONDS, Service
 
-SETTLE = {"mongo_settle_seconds": 3, "mongo_timeout_ms": 1_500}
+SETTLE = {"mongo_settle_seconds": 6, "mongo_timeout_ms": 3_000}
 SEAL_EVENTS = 100
 PERSON = "secret-person"
 

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 import redis
 
-from db import open_redis
+from db import REDIS_ANSWER_SECONDS, open_redis
 from services.rate_ledgers import KEY_PREFIX, RedisLedger
 from services.rate_limits import PortionedLedger
 from services.rate_window import Claim, Ledger
@@ -92,10 +92,10 @@ def test_a_redis_that_refuses_stops_nobody(redis_server: RedisServer) -> None:
 
 def test_two_hosts_share_a_limit(start_service: StartService, redis_server: RedisServer) -> None:
     limits = {"user_rate_limit_max": LIMIT, "rate_limit_window_ms": HOUR_MS, "redis_url": redis_server.uri}
-    hosts = [start_service(**limits) for _ in range(2)]
-    statuses = [hosts[turn % 2].call("GET", "/v1/projects").status for turn in range(LIMIT + 10)]
-    # four workers hold a portion each, which is a single request near the limit
-    assert LIMIT - 4 <= statuses.count(200) <= LIMIT
+    hosts = [start_service(workers=1, **limits) for _ in range(2)]
+    statuses = [status_of(hosts[turn % 2]) for turn in range(LIMIT + 10)]
+    # each host holds a portion, which is a single request near the limit, and is asked often enough to use it
+    assert LIMIT - 2 <= statuses.count(200) <= LIMIT
     assert set(statuses[-6:]) == {429}
 
 
@@ -119,7 +119,7 @@ def test_without_redis_everybody_is_admitted_and_counted_again_later(
     project_key = "0" * 12
     answers = [service.post_events(project_key, [{"eventName": "view", "userId": "u"}]) for _ in range(20)]
     assert {answer.status for answer in answers} == {403}
-    assert median(answer.seconds for answer in answers) < 0.5
+    assert median(answer.seconds for answer in answers) < REDIS_ANSWER_SECONDS, "each of them asked Redis"
     assert service.fetch_metric(UNCOUNTED) == 20
     assert service.read_log().count("Redis is away, requests are not counted and not limited") == 1
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
+from services.cache import RETRY_SECONDS
 from tests.faults.conftest import StartService
 from tests.servers import RedisServer, wait_until
 from tests.service import PATIENCE_SECONDS, Service
 
 AWAY_REPORTS = 5
-FIRST_SECONDS = 1.9
-"""Redis' own limits, and the report."""
-NEXT_SECONDS = 1.0
+FAILED_QUESTION = "reports are not cached"
+"""In the log, each time that Redis was asked in vain."""
+ANSWER_SECONDS = 10.0
+"""What Redis' own limits let a report wait at most, and the machine's slowness."""
 ERRORS = 'apptracker_report_cache_total{outcome="error"}'
 
 
@@ -34,15 +37,15 @@ def test_reports_do_without_redis_and_use_it_again(
     assert ask(service, project_key, 0)[1:] == (0, True)
 
     take_away(redis_server)
-    seconds = []
+    away_since = time.monotonic()
     for number in range(1, AWAY_REPORTS + 1):
         assert service.post_events(project_key, [{"eventName": "view", "userId": "u"}]).status == 200
         took, total, cached = ask(service, project_key, number)
         assert (total, cached) == (number, False)
-        seconds.append(took)
-    assert seconds[0] < FIRST_SECONDS, seconds
-    assert max(seconds[1:]) < NEXT_SECONDS, seconds
-    assert service.fetch_metric(ERRORS) >= AWAY_REPORTS
+        assert took < ANSWER_SECONDS
+    questions = service.read_log().count(FAILED_QUESTION)
+    assert 1 <= questions <= 1 + (time.monotonic() - away_since) // RETRY_SECONDS
+    assert service.fetch_metric(ERRORS) == AWAY_REPORTS
 
     bring_back(redis_server)
     wait_until(lambda: ask(service, project_key, AWAY_REPORTS)[1:] == (AWAY_REPORTS, True), seconds=PATIENCE_SECONDS)

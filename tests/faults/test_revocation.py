@@ -20,7 +20,7 @@ def test_revocation_deactivation_and_erasure_hold_in_every_worker_at_once(
 ) -> None:
     production = {"env": "production", "secret_token": ROOT, "workers": WORKERS}
     store = store_settings or {"store": "embedded"}
-    sealing = {"seal_events": SEAL_EVENTS, "mongo_settle_seconds": 3, "mongo_timeout_ms": 1_500}
+    sealing = {"seal_events": SEAL_EVENTS, "mongo_settle_seconds": 6, "mongo_timeout_ms": 3_000}
     service = start_service(**production, **store, **sealing)
     project = service.create_project(secret=ROOT)
     project_key, first_key = project["projectKey"], project["apiKey"]
@@ -41,7 +41,9 @@ def test_revocation_deactivation_and_erasure_hold_in_every_worker_at_once(
 
     def is_sealed() -> bool:
         post(1)
-        return read_with(first_key)() == (200, None) and any((service.columns / project_key).glob("segment-*"))
+        is_there = any((service.columns / project_key).glob("segment-*.parquet"))
+        # one that is still at work would find the project erased
+        return read_with(first_key)() == (200, None) and is_there and not service.list_sealing()
 
     post(SEAL_EVENTS)
     wait_until(is_sealed, seconds=PATIENCE_SECONDS)
