@@ -20,7 +20,7 @@ from services.ingest.event_ids import build_id_source
 from stores.base import Event
 from stores.mongo import MongoStore
 from stores.mongo_events import encode_event
-from stores.sqlite import INSERT_EVENT, SQLiteStore
+from stores.sqlite import SQLiteStore, build_insert
 
 SATURATING_PROCESSES = 2
 SATURATING_THREADS = 4
@@ -118,7 +118,7 @@ def open_sqlite_writer(path: Path, events: Sequence[Event]) -> Callable[[float],
             next_id = build_id_source(fetch_now_ms())
             numbered = [(position + index, project, next_id(), *rest) for index, (project, *rest) in enumerate(rows, 1)]
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(INSERT_EVENT, numbered)
+            connection.executemany(build_insert(1), numbered)
             connection.execute("COMMIT")
             position += len(rows)
             count += len(rows)

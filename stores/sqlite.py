@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ ERASE_CHUNK_EVENTS = 5_000
 SCAN_CHUNK_EVENTS = 10_000
 LARGEST_ROWID = 2**63 - 1
 
-INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = 15
+POSITION, PROJECT = 0, 1
+MOST_ROWS = 64
+"""Of one INSERT. All of a statement's work runs beside the interpreter, which must be had again after each statement:
+from threads that are busy that takes longer than storing an event."""
 SELECT_STORED = "SELECT id FROM events WHERE id >= ? AND id < ?"
 COUNT_EVENTS = "SELECT count(*) FROM events WHERE project = ? AND id >= ? AND id < ?"
 SELECT_ROW = """
@@ -58,23 +63,14 @@ class SQLiteStore(SQLiteDocuments):
     def append(self, events: Sequence[Event]) -> list[bool]:
         if not events:
             return []
-        texts = [(_encode(event.metadata), _encode(event.enriched)) for event in events]
+        values = [value for event in events for value in _list_values(event)]
         with self._file.write() as connection:
             numbers = self._ensure_project_numbers(connection, {event.project_key for event in events})
             stop = _reserve_positions(connection, len(events))
             start = stop - len(events)
-            cursor = connection.executemany(
-                INSERT_EVENT,
-                [
-                    (
-                        position, numbers[event.project_key], event.event_id, event.event_name,
-                        event.occurred_at_ms, event.received_at_ms, event.anonymous_id, event.user_id,
-                        event.session_id, event.url, event.referrer, event.user_agent, event.ip, *text,
-                    )
-                    for position, event, text in zip(range(start, stop), events, texts, strict=True)
-                ],
-            )  # fmt: skip
-            if cursor.rowcount == len(events):
+            values[POSITION::COLUMNS] = range(start, stop)
+            values[PROJECT::COLUMNS] = [numbers[event.project_key] for event in events]
+            if _insert(connection, values) == len(events):
                 stored = [True] * len(events)
             else:
                 kept = {row[0] for row in connection.execute(SELECT_STORED, (start, stop))}
@@ -239,6 +235,34 @@ def _reserve_positions(connection: sqlite3.Connection, how_many: int) -> int:
     """The position after the reserved ones."""
     connection.execute("UPDATE counter SET next_position = next_position + ?", (how_many,))
     return _fetch_integer(connection, "SELECT next_position FROM counter", ())
+
+
+def _list_values(event: Event) -> tuple[Any, ...]:
+    """The event's row; its position and project are filled in when it is stored."""
+    return (
+        None, None, event.event_id, event.event_name, event.occurred_at_ms, event.received_at_ms, event.anonymous_id,
+        event.user_id, event.session_id, event.url, event.referrer, event.user_agent, event.ip,
+        _encode(event.metadata), _encode(event.enriched),
+    )  # fmt: skip
+
+
+def _insert(connection: sqlite3.Connection, values: list[Any]) -> int:
+    """How many of the rows are new. `values`: of all rows, one after another."""
+    inserted = start = 0
+    while start < len(values):
+        rows = min(MOST_ROWS, (len(values) - start) // COLUMNS)
+        rows = 1 << rows.bit_length() - 1  # few different statements, which are prepared once
+        stop = start + rows * COLUMNS
+        inserted += connection.execute(build_insert(rows), values[start:stop]).rowcount
+        start = stop
+    return inserted
+
+
+@cache
+def build_insert(rows: int) -> str:
+    """The statement that stores so many events, but for those whose ids are there already."""
+    row = f"({', '.join('?' * COLUMNS)})"
+    return f"INSERT OR IGNORE INTO events VALUES {', '.join([row] * rows)}"
 
 
 def _fetch_integer(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> int:

@@ -118,6 +118,14 @@ def test_a_large_batch_with_duplicates_throughout(store: Store) -> None:
     assert store.count(PROJECT) == 1_500
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 63, 64, 65, 127, 500, 1_001])
+def test_whatever_the_size_of_a_batch_each_event_keeps_its_own_fields(store: Store, size: int) -> None:
+    batch = [build_event(f"e{number}", user_id=f"u{number}", metadata={"n": number}) for number in range(size)]
+    assert store.append(batch) == [True] * size
+    rows = [(row.event_id, row.user_id, row.metadata) for row in fetch_rows(store)]
+    assert sorted(rows) == sorted((f"e{number}", f"u{number}", f'{{"n":{number}}}') for number in range(size))
+
+
 def test_racing_threads_store_each_event_once(store: Store, backend: str) -> None:
     if backend == "mongomock":
         pytest.skip("mongomock does not promise anything to threads")
