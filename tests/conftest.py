@@ -1,7 +1,8 @@
-"""Fixtures for everybody: the service over an embedded store in a folder of the test's own."""
+"""For everybody: the service over an embedded store in a folder of the test's own, and the profiles of Hypothesis."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, settings
 
 from app import close_app, create_app
 from config import Config
@@ -18,6 +20,20 @@ pytest_plugins = ["tests.servers", "tests.scheduling"]
 
 SECRET_TOKEN = "root-token-of-the-tests"
 MakeApp = Callable[..., Flask]
+
+# How long an example takes is the machine's affair.
+ANY_MACHINE: dict[str, Any] = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+# The same examples in each run, so that none fails by chance; `thorough` looks for others. Shrinking a stream takes
+# minutes: only `thorough` does it.
+settings.register_profile(
+    "default", max_examples=60, derandomize=True, phases=[Phase.explicit, Phase.generate], **ANY_MACHINE
+)
+settings.register_profile("thorough", max_examples=2000, **ANY_MACHINE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def build_config(data_dir: Path, **overrides: Any) -> Config:

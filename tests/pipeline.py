@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from flask import Flask
 from hypothesis import note
 from pymongo import MongoClient
@@ -125,9 +126,10 @@ class Pipeline:
 
     def check(self, project_key: str, report: str, params: Row) -> None:
         """Hold one answer to the oracle's."""
-        answer = self.ask(project_key, report, params)
+        now_ms = clock.fetch_now_ms()
+        with stopped_clock(now_ms):
+            answer = self.ask(project_key, report, params)
         in_zone = {"tz": self.zones[project_key], **params}
-        now_ms = clock.fetch_now_ms()  # what the application sees too
         expected = compute_answer_over(report, list(self.kept[project_key].values()), in_zone, now_ms=now_ms)
         differences = find_differences(strip(answer), expected)
         assert not differences, "\n".join([f"{report} {params!r}", *differences, f"{answer!r}"])
@@ -151,6 +153,14 @@ class Pipeline:
         del answer["nextCursor"]
         differences = find_differences(strip(answer), expected)
         assert not differences, "\n".join([f"{report} {params!r}", *differences, f"{answer!r}"])
+
+
+@contextmanager
+def stopped_clock(now_ms: int) -> Iterator[None]:
+    """For the application it is this time until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "fetch_now_ms", lambda: now_ms)
+        yield
 
 
 def strip(answer: Row) -> Row:

@@ -79,7 +79,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.dictionaries(JSON_TEXT, JSON_VALUES, max_size=5), min_size=1, max_size=10))
 def test_any_json_object_comes_back_as_it_was(store: Store, objects: list[dict[str, Any]]) -> None:
     store.erase_events("a1b2c3d4e5f6")

@@ -1,26 +1,12 @@
-"""Hypothesis profiles, and the application under test on each store."""
+"""The application under test on each store."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 from tests.pipeline import Pipeline, open_pipeline
-
-COMMON: dict[str, Any] = {
-    "deadline": None,
-    "print_blob": True,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
-}
-# Shrinking a stream takes minutes: only `thorough` does it.
-QUICK_PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
-settings.register_profile("default", max_examples=60, phases=QUICK_PHASES, **COMMON)
-settings.register_profile("thorough", max_examples=2000, **COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 STORES = ["embedded", "mongodb"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services import clock
 from tests.oracle import compute_answer_over
-from tests.pipeline import Pipeline, find_differences, strip
+from tests.pipeline import Pipeline, find_differences, stopped_clock, strip
 from tests.questions import LAYOUT_CHANGES, conditions, questions
 from tests.streams import NAMES, PERSONS, Json, Row, World, batches, client_events, moments, worlds
 
@@ -174,8 +174,7 @@ def check(
     pipeline: Pipeline, project_key: str, report: str, params: Row, cohorts: dict[str, Row], *, now_ms: int
 ) -> None:
     """Hold one answer, as it is at a time, to the oracle's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "fetch_now_ms", lambda: now_ms)
+    with stopped_clock(now_ms):
         answer = pipeline.request(project_key, report, params, by_post=True)
     assert answer.status_code == 200, answer.text
     events = list(pipeline.kept[project_key].values())
