@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def test_an_impatient_interrupt_ends_it_without_killing_a_worker(service: Servic
     group = os.getpgid(service.list_workers()[0])
     for _ in range(3):
         os.killpg(group, signal.SIGINT)
-    service.wait(seconds=15)
+    service.wait(seconds=60)
     assert "SIGKILL" not in service.read_log()
 
 
@@ -124,8 +124,11 @@ def test_connections_that_are_opened_at_once_are_shared_by_the_workers(service: 
 
 
 def count_sockets(process_id: int) -> int:
-    links = [os.readlink(each) for each in Path(f"/proc/{process_id}/fd").iterdir() if each.is_symlink()]
-    return sum(link.startswith("socket:") for link in links)
+    found = 0
+    for each in Path(f"/proc/{process_id}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += os.readlink(each).startswith("socket:")
+    return found
 
 
 def test_a_connection_is_kept_over_pauses_of_any_length(service: Service) -> None:

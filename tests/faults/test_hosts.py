@@ -13,8 +13,8 @@ from tests.servers import wait_until
 from tests.service import PATIENCE_SECONDS, Service, retry_until
 
 ROUNDS = 12
-SETTLE_SECONDS = 3
-SEAL_EVENTS = 100
+SETTLE = {"mongo_settle_seconds": 6, "mongo_timeout_ms": 3_000}
+SEAL_EVENTS = 300
 
 
 def test_what_one_host_acknowledged_the_other_reports_at_once(
@@ -38,7 +38,7 @@ def test_a_host_whose_copy_is_deleted_goes_on_reporting_exactly(
 ) -> None:
     settings = {
         "mongo_uri": mongodb_uri, "mongo_db_name": mongodb_database, "redis_url": redis_url, "seal_events": SEAL_EVENTS,
-        "mongo_settle_seconds": SETTLE_SECONDS, "mongo_timeout_ms": 1_500,
+        **SETTLE,
     }  # fmt: skip
     hosts = [start_service(**settings) for _ in range(2)]
     project_key = hosts[0].create_project()["projectKey"]
