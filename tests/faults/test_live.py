@@ -17,7 +17,8 @@ from tests.servers import RedisServer, wait_until
 from tests.service import PATIENCE_SECONDS, Service, retry_until
 from tests.watching import StreamWatcher, Watcher, open_stream, open_websocket
 
-SHOWN_WITHIN_SECONDS = 2.0
+SHOWN_WITHIN_SECONDS = 4.0
+"""Half a second and what a busy machine takes; less than what a process waits before it asks Redis again."""
 ROUNDS = 10
 THREADS = 16
 VIEWERS = 3 * THREADS
@@ -180,4 +181,6 @@ def test_viewers_of_a_worker_that_dies_come_again_to_another(start_service: Star
     cursor = {"Last-Event-ID": watcher.last_cursor or ""}
     with watch_stream(service, project_key, headers=cursor) as again:
         again.wait(is_greeted)
-        retry_until(lambda: send_and_time(service, project_key, [again], "e") < SHOWN_WITHIN_SECONDS, seconds=10)
+        retry_until(
+            lambda: send_and_time(service, project_key, [again], "e") < SHOWN_WITHIN_SECONDS, seconds=PATIENCE_SECONDS
+        )

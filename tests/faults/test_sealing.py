@@ -17,7 +17,7 @@ from tests.service import PATIENCE_SECONDS, Service
 
 SEAL_EVENTS = 400
 BATCH_EVENTS = 200
-MONGODB_SETTLE = {"mongo_settle_seconds": 3, "mongo_timeout_ms": 1_500}
+MONGODB_SETTLE = {"mongo_settle_seconds": 6, "mongo_timeout_ms": 3_000}
 KILL_SEAL_EVENTS = 4_000
 KILL_BATCH_EVENTS = 2_000
 
@@ -33,7 +33,7 @@ def test_reports_are_exact_while_segments_are_made(start_service: StartService, 
 
     def is_sealed() -> bool:
         nonlocal posted
-        posted += post(service, project_key, posted, 5)
+        posted += post(service, project_key, posted, 1)
         check_exact(service, project_key, posted)
         return bool(list_segments(service, project_key))
 
