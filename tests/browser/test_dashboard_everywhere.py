@@ -33,6 +33,7 @@ def workspace(production: Service) -> Workspace:
     return make_workspace(production, SECRET_TOKEN, events=EVENTS)
 
 
+@pytest.mark.timeout(900)  # some twenty views, each looked at three times
 def test_every_view_is_accessible_and_fits_and_asks_nobody_else(make_page: MakePage, workspace: Workspace) -> None:
     page = make_page(color_scheme="light", reduced_motion="reduce")
     watch = Watch(page, workspace.service)

@@ -54,7 +54,7 @@ def test_each_role_sees_only_what_it_may(page: Page, production: Service, team: 
     open_dashboard(page, production, team.project_key, view="notes")
     assert page.locator(".panel-actions button").all_inner_texts() == EDITING[role]
     open_dashboard(page, production, team.project_key, view="members", members_organisation=team.organisation_id)
-    expect(find_row(page, team.name_member("owner"))).to_be_visible()
+    assert find_row(page, team.name_member("owner")).is_visible()
     assert page.locator(".panel-actions button").all_inner_texts() == INVITING[role]
     expect(page.locator("tbody select")).to_have_count(CHANGEABLE[role])
     for hidden in {"keys", "accounts"} - ({"keys"} if role in ("admin", "owner") else set()):

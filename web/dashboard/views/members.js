@@ -19,10 +19,11 @@ const ROLES = [
 ];
 
 /** Fill the container; the result ends it. */
-export function show(container) {
+export async function show(container) {
   const draw = () => drawAll(container, draw).catch((error) => replace(container, buildError(error, draw)));
-  draw();
-  return state.subscribe(CHOSEN, draw);
+  const unsubscribe = state.subscribe(CHOSEN, draw);
+  await draw();
+  return unsubscribe;
 }
 
 async function drawAll(container, redraw) {
