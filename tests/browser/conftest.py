@@ -110,9 +110,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="package")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service in production mode on an embedded store: keys are required, CORS_ORIGINS is empty. SECRET_TOKEN is
-    that of this module."""
+    that of this module. It has a user already: the first one may see everything, whichever test came first."""
     settings = {"env": "production", "store": "embedded", "secret_token": SECRET_TOKEN, "workers": 1}
-    yield from run_service(tmp_path_factory.mktemp("browser") / "production", **settings)
+    for running in run_service(tmp_path_factory.mktemp("browser") / "production", **settings):
+        first = {"username": "first", "password": "correct horse battery"}
+        assert running.call("POST", "/api/auth/register", first, secret=SECRET_TOKEN).status == 201
+        yield running
 
 
 def run_service(folder: Path, **settings: Any) -> Iterator[Service]:

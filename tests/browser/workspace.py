@@ -44,7 +44,6 @@ class Team:
 def found_team(service: Service) -> Team:
     """A team made through the API; none of it is superuser."""
     team = Team(service, uuid4().hex[:6])
-    register(service, f"first-{team.name}", secret=SECRET_TOKEN)
     register(service, team.name_member("owner"), secret=SECRET_TOKEN)
     team.tokens["owner"] = log_in(service, team.name_member("owner"))
     team.organisation_id = team.call("GET", "/v1/organisations")["organisations"][0]["id"]
