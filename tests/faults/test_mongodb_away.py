@@ -35,8 +35,10 @@ def test_everything_is_503_while_mongodb_is_away_and_works_again_when_it_is_back
     service = start_service(mongo_uri=mongo_server.uri, redis_url=redis_url, **LIMITS)
     project_key = service.create_project()["projectKey"]
     workers = service.list_workers()
+    for worker in workers:  # at its first use the store makes sure of its indexes, which may take as long as it takes
+        with service.only(worker):
+            assert ask(service, project_key).status == 200
     with Load(service, project_key, clients=3) as load:
-        assert ask(service, project_key).status == 200
         take_away(mongo_server)
         wait_until(lambda: load.refused["503 store_unavailable"] >= 3, seconds=PATIENCE_SECONDS)
         for answer in (ask(service, project_key), post(service, project_key), service.call("GET", "/health/ready")):
