@@ -58,7 +58,6 @@ class FairThreadWorker(ThreadWorker):
         if COUNTS.is_ahead(self.age):
             time.sleep(YIELD_SECONDS)
         super().accept(listener)
-        COUNTS.note(self.age, self.nr_conns)
 
     def notify(self) -> None:
         """Show a sign of life, as gunicorn asks in each turn of the main loop, and the count of connections."""

@@ -58,12 +58,23 @@ class ColumnarCopy(CopyFiles):
         )
         self.memory_limit_bytes = memory_limit_bytes
         self._start_sealing: Callable[[str, int], None] | None = None
+        self._arrived: dict[str, int] = {}
         self._memory = Memory()
 
     def delegate_sealing(self, start_sealing: Callable[[str, int], None]) -> None:
         """From now on have copies extended by `start_sealing(project_key, epoch)`, which returns at once; until then,
         and without it, whoever asks for a snapshot waits while this process does it."""
         self._start_sealing = start_sealing
+
+    def note_arrivals(self, project_key: str, events: int, *, epoch: int) -> None:
+        """So many events were stored by this process. When they are enough for a segment, sealing starts: a report need
+        not read more than that, however fast events come."""
+        arrived = self._arrived.get(project_key, 0) + events
+        if arrived >= self._seal_events and self._start_sealing is not None:
+            arrived = 0
+            if not self.is_being_changed(project_key):
+                self._start_sealing(project_key, epoch)
+        self._arrived[project_key] = arrived
 
     def fetch_revision(self, project_key: str, *, epoch: int) -> str:
         """Names the project's events as they are now: two equal revisions are the same events, on every host.

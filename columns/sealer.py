@@ -250,5 +250,7 @@ def extend_copy(sealer: Sealer, manifest: Manifest, *, now_ms: int, min_events: 
         sealed = sealer.seal(manifest, now_ms=now_ms)
         if sealed == manifest:
             return
+        yield sealed
         manifest = sealer.merge(sealed, now_ms=now_ms)
-        yield manifest
+        if manifest != sealed:
+            yield manifest

@@ -104,6 +104,11 @@ class CopyFiles:
         with lock_copy(self._lock_path(project_key)):
             delete_copy(self.directory / project_key)
 
+    def is_being_changed(self, project_key: str) -> bool:
+        """Whether a process is sealing the project's events, or at other work on its copy."""
+        with lock_copy(self._lock_path(project_key), wait=False) as is_locked:
+            return not is_locked
+
     def count_unsealed(self, project_key: str) -> int:
         """How many of the project's events are in no segment yet."""
         return self._store.count(project_key, load_manifest(self.directory / project_key).position)

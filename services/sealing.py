@@ -66,11 +66,11 @@ def open_copy(config: Config, store: Store) -> ColumnarCopy:
 def main(arguments: list[str]) -> None:
     """Seal one project, and look through what was sealed, so that nobody waits for it who asks what there is."""
     project_key, epoch = arguments
-    os.nice(NICENESS)
     config = Config.load_or_exit()
     configure_for(config)
     copy = open_copy(config, open_store(config))
     copy.seal(project_key, epoch=int(epoch), wait=False)
+    os.nice(NICENESS)
     catalogue_parts.prepare(copy, project_key, epoch=int(epoch))
 
 

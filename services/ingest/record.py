@@ -57,6 +57,7 @@ def record_batch(
     stored = context.committer.submit(events)
     accepted = sum(stored)
     if accepted:
+        context.copy.note_arrivals(project.project_key, accepted, epoch=project.data_epoch)
         context.bell.ring(project.project_key)
     duplicates = len(stored) - accepted
     telemetry.record_ingest(accepted=accepted, duplicates=duplicates, rejected=len(verdicts.rejections))

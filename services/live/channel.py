@@ -81,10 +81,6 @@ class Channel:
     def is_watched(self) -> bool:
         return bool(self.viewers or self._newcomers)
 
-    def list_viewers(self) -> list[Viewer]:
-        """All of them, those too who were not greeted yet."""
-        return [*self.viewers, *self._newcomers]
-
     def ring(self) -> None:
         """Somebody stored events of the project."""
         self._bell.set()

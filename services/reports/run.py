@@ -44,6 +44,9 @@ from stores.base import StoreUnavailable
 
 RESULT_VERSION: Final = 2
 """Raised when a report's numbers or shape change, so that hosts of two versions do not share cache entries."""
+COPY_BEHIND_WAIT_SECONDS: Final = 2
+"""How long a report waits for the copy itself: while events come in floods it is behind for moments."""
+COPY_BEHIND_LOOK_SECONDS: Final = 0.1
 COPY_BEHIND_RETRY_SECONDS: Final = 5
 REPORT_TOO_LARGE_RETRY_SECONDS: Final = 10
 MAX_PROPERTIES: Final = 60
@@ -153,25 +156,29 @@ def fetch_from_snapshot(
     Raises Unavailable, StoreUnavailable.
     """
     fetch_snapshot = context.copy.fetch_sealed if is_sealed else context.copy.fetch_snapshot
-    for is_last in (False, True):
+    deadline, is_mended = time.monotonic() + COPY_BEHIND_WAIT_SECONDS, False
+    while True:
         try:
             snapshot = fetch_snapshot(project.project_key, epoch=project.data_epoch)
             return snapshot, compute(snapshot)
         except CopyBehind as exc:
+            if time.monotonic() < deadline:
+                time.sleep(COPY_BEHIND_LOOK_SECONDS)
+                continue
             raise Unavailable(
                 f"The report engine is still reading the project's events ({exc.ready_ratio:.0%} done)",
                 code="copy_behind", retry_after_seconds=COPY_BEHIND_RETRY_SECONDS,
             ) from exc  # fmt: skip
         except CopyChanged as exc:
-            if is_last:
+            if is_mended:
                 raise Unavailable("The project's events are being changed", code="copy_changed") from exc
             context.copy.mend(project.project_key)
+            is_mended = True
         except QueryTooLarge as exc:
             raise Unavailable(
                 "The report needs more memory than there is now: narrow it, or raise REPORT_MEMORY_MB",
                 code="report_too_large", retry_after_seconds=REPORT_TOO_LARGE_RETRY_SECONDS,
             ) from exc  # fmt: skip
-    raise AssertionError("unreachable")
 
 
 def compute_result(context: Context, report: Report, snapshot: Snapshot, request: ReportRequest) -> dict[str, Any]:

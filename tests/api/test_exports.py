@@ -46,12 +46,6 @@ IN_ORDER = ["f", "d", "a", "b", "c", "e", "x", "y"]
 
 
 @pytest.fixture
-def copy(app: Flask) -> ColumnarCopy:
-    found: ColumnarCopy = app.extensions["apptracker"].copy
-    return found
-
-
-@pytest.fixture
 def shop(client: FlaskClient) -> str:
     return load(client, SHOP)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from columns.copy import ColumnarCopy
+from columns.snapshot import CopyBehind, Snapshot
 from services import single_flight
 from services.reports import run
 
@@ -45,6 +48,46 @@ def test_a_get_and_a_post_of_the_same_question_have_the_same_answer(client: Flas
     assert (got["from"], got["to"]) == ("2025-01-06T00:00:00Z", "2025-01-07T00:00:00Z")
     assert (got.pop("cached"), posted.pop("cached")) == (False, True)
     assert posted == got
+
+
+class SlowCopy:
+    """A copy that is behind when it is asked, so many times."""
+
+    def __init__(self, copy: ColumnarCopy, times: float) -> None:
+        self._fetch_snapshot = copy.fetch_snapshot
+        self.times = times
+
+    def fetch_snapshot(self, project_key: str, *, epoch: int) -> Snapshot:
+        """Once more behind, else what the copy has."""
+        self.times -= 1
+        if self.times >= 0:
+            raise CopyBehind(0.756)
+        return self._fetch_snapshot(project_key, epoch=epoch)
+
+
+def test_a_report_waits_a_moment_for_a_copy_that_is_behind(
+    client: FlaskClient, project_key: str, copy: ColumnarCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowCopy(copy, times=3)
+    monkeypatch.setattr(copy, "fetch_snapshot", slow.fetch_snapshot)
+    monkeypatch.setattr(run, "COPY_BEHIND_WAIT_SECONDS", 600)
+    monkeypatch.setattr(run, "COPY_BEHIND_LOOK_SECONDS", 0)
+    answer = client.get(f"/v1/reports/overview?projectKey={project_key}")
+    assert (answer.status_code, slow.times) == (200, -1)
+    assert answer.json is not None
+    assert answer.json["totalEvents"] == 4
+
+
+def test_a_copy_that_stays_behind_is_told(
+    client: FlaskClient, project_key: str, copy: ColumnarCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "fetch_snapshot", SlowCopy(copy, times=math.inf).fetch_snapshot)
+    monkeypatch.setattr(run, "COPY_BEHIND_WAIT_SECONDS", 0)
+    answer = client.get(f"/v1/reports/overview?projectKey={project_key}")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json is not None
+    assert answer.json["code"] == "copy_behind"
+    assert "(76% done)" in answer.json["error"]
 
 
 def test_an_acknowledged_event_is_in_the_next_answer_though_the_last_was_cached(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from columns.copy import ColumnarCopy
-from columns.manifest import MANIFEST_NAME, Segment, load_manifest
+from columns.manifest import MANIFEST_NAME, Segment, load_manifest, lock_copy
 from columns.properties import Parameters, parse_property
 from columns.relation import build_events_sql
 from columns.sealer import find_merge_run
@@ -267,6 +267,33 @@ def test_a_long_tail_that_others_seal_is_behind_until_they_did(store: ScriptedSt
     assert asked == [(PROJECT, 3)]
     copy.seal(PROJECT, epoch=3)
     assert copy.fetch_snapshot(PROJECT, epoch=3).count == 100
+    copy.close()
+
+
+def test_sealing_starts_when_enough_events_for_a_segment_arrived(store: ScriptedStore, tmp_path: Path) -> None:
+    copy = open_copy(store, tmp_path / "columns", seal_events=10)
+    asked: list[tuple[str, int]] = []
+    copy.note_arrivals(PROJECT, 4, epoch=3)
+    copy.delegate_sealing(lambda project_key, epoch: asked.append((project_key, epoch)))
+    copy.note_arrivals(PROJECT, 5, epoch=3)
+    copy.note_arrivals("of others", 9, epoch=0)
+    assert asked == []
+    copy.note_arrivals(PROJECT, 1, epoch=3)
+    assert asked == [(PROJECT, 3)]
+    copy.note_arrivals(PROJECT, 9, epoch=3)
+    assert asked == [(PROJECT, 3)]
+    copy.close()
+
+
+def test_no_sealing_starts_where_another_process_seals(store: ScriptedStore, tmp_path: Path) -> None:
+    copy = open_copy(store, tmp_path / "columns", seal_events=10)
+    asked: list[tuple[str, int]] = []
+    copy.delegate_sealing(lambda project_key, epoch: asked.append((project_key, epoch)))
+    with lock_copy(tmp_path / "columns" / ".locks" / PROJECT):
+        copy.note_arrivals(PROJECT, 10, epoch=0)
+    assert asked == []
+    copy.note_arrivals(PROJECT, 10, epoch=0)
+    assert asked == [(PROJECT, 0)]
     copy.close()
 
 
