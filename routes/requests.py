@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
 from collections.abc import Collection, Iterable
@@ -97,7 +97,8 @@ def request_id() -> str:
 
 
 def _choose_request_id(sent: str | None) -> str:
-    return sent if sent and _request_id_pattern.fullmatch(sent) else os.urandom(16).hex()
+    # Ids must differ, they need not be secret; asking the kernel would hand the interpreter to another thread.
+    return sent if sent and _request_id_pattern.fullmatch(sent) else f"{random.getrandbits(128):032x}"
 
 
 class CompactJson(JSONProvider):

@@ -16,7 +16,7 @@ import msgspec
 
 from stores.base import ArrivalRow, Event
 from stores.person_queries import split_ids
-from stores.sqlite_documents import SQLiteDocuments
+from stores.sqlite_documents import KnownDocuments, SQLiteDocuments
 from stores.sqlite_file import SQLiteFile, UnknownSchema
 
 __all__ = ["SQLiteStore", "UnknownSchema"]
@@ -52,6 +52,7 @@ class SQLiteStore(SQLiteDocuments):
 
     def __init__(self, path: Path) -> None:
         self._file = SQLiteFile(path)
+        self._known = KnownDocuments(None)
         self._project_numbers: dict[str, int] = {}
 
     def ensure_ready(self) -> None:

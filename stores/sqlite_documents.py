@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -17,28 +18,52 @@ from stores.sqlite_file import SQLiteFile
 DELETE_DOCUMENT = "DELETE FROM documents WHERE collection = ? AND id = ?"
 INSERT_DOCUMENT = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?)"
 UPDATE_DOCUMENT = "UPDATE documents SET body = ? WHERE collection = ? AND id = ?"
+MAX_KNOWN = 1_000
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocuments:
+    """Documents that were read when they had been changed so many times, and hold as long as that is so."""
+
+    changes: int | None
+    bodies: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By collection and id, as JSON text."""
 
 
 class SQLiteDocuments:
     """The document half of `stores.base.Store`."""
 
     _file: SQLiteFile
+    _known: KnownDocuments
 
     def insert_document(self, collection: str, document_id: str, document: Document) -> bool:
         check_document(document)
-        with self._file.write() as connection:
+        with self._file.write(changes_documents=True) as connection:
             return connection.execute(INSERT_DOCUMENT, (collection, document_id, _encode(document))).rowcount == 1
 
     def insert_documents(self, collection: str, documents: Mapping[str, Document]) -> None:
         for document in documents.values():
             check_document(document)
         rows = [(collection, document_id, _encode(document)) for document_id, document in documents.items()]
-        with self._file.write() as connection:
+        with self._file.write(changes_documents=True) as connection:
             connection.executemany(INSERT_DOCUMENT, rows)
 
     def fetch_document(self, collection: str, document_id: str) -> Document | None:
-        with self._file.read() as connection:
-            return _fetch(connection, collection, document_id)
+        changes = self._file.count_changes()
+        known = self._known
+        if known.changes != changes or len(known.bodies) >= MAX_KNOWN:
+            known = self._known = KnownDocuments(changes)
+        body = known.bodies.get((collection, document_id))
+        if body is None:
+            with self._file.read() as connection:
+                body = _fetch_body(connection, collection, document_id)
+            if body is None:
+                return None
+            if changes is not None:
+                known.bodies[collection, document_id] = body
+        return _decode(body)
 
     def find_documents(
         self, collection: str, equals: Document | None = None, *, order_by: str | None = None,
@@ -67,7 +92,7 @@ class SQLiteDocuments:
         return self._change(collection, document_id, lambda document: {**document, field: document.get(field, 0) + 1})
 
     def delete_documents(self, collection: str, equals: Document) -> int:
-        with self._file.write() as connection:
+        with self._file.write(changes_documents=True) as connection:
             ids = [document_id for document_id, _ in _find(connection, collection, equals)]
             connection.executemany(DELETE_DOCUMENT, [(collection, document_id) for document_id in ids])
         return len(ids)
@@ -86,13 +111,13 @@ class SQLiteDocuments:
             return 0
         condition = "AND json_type(body, ?) = 'text' AND json_extract(body, ?) < ?"
         rows = [(collection, document_id, path, path, before) for document_id in ids]
-        with self._file.write() as connection:
+        with self._file.write(changes_documents=True) as connection:
             return connection.executemany(f"{DELETE_DOCUMENT} {condition}", rows).rowcount
 
     def _change(self, collection: str, document_id: str, change: Callable[[Document], Document | None]) -> bool:
-        with self._file.write() as connection:
-            document = _fetch(connection, collection, document_id)
-            changed = None if document is None else change(document)
+        with self._file.write(changes_documents=True) as connection:
+            body = _fetch_body(connection, collection, document_id)
+            changed = None if body is None else change(_decode(body))
             if changed is None:
                 return False
             connection.execute(UPDATE_DOCUMENT, (_encode(changed), collection, document_id))
@@ -103,10 +128,10 @@ def _encode(document: Document) -> str:
     return msgspec.json.encode(document).decode()
 
 
-def _fetch(connection: sqlite3.Connection, collection: str, document_id: str) -> Document | None:
+def _fetch_body(connection: sqlite3.Connection, collection: str, document_id: str) -> str | None:
     query = "SELECT body FROM documents WHERE collection = ? AND id = ?"
     row = connection.execute(query, (collection, document_id)).fetchone()
-    return None if row is None else msgspec.json.decode(row[0], type=dict[str, Any])
+    return None if row is None else str(row[0])
 
 
 def _find(

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stores.base import StoreUnavailable
+from stores.change_count import ChangeCount
 
 BUSY_TIMEOUT_SECONDS = 30
 """Only against foreign programs that hold the file: our own processes queue at the lock file."""
@@ -61,22 +62,35 @@ class SQLiteFile:
         self._lock_file: int | None = None
         self._writer: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
+        self._changes: ChangeCount | None = None
         self._is_ready = False
 
     def ensure_ready(self) -> None:
         """Create the folder and the file, and bring its schema up to date. Raises UnknownSchema."""
         with _translated_errors(), self._exclusive() as writer:
             _migrate(writer)
+            self._changes = self._changes or ChangeCount(self.path.with_name(f"{self.path.name}.changes"))
             self._is_ready = True
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: alone among all threads and processes, durable when the block ends without an exception."""
-        self._ensure_ready_once()
+    def write(self, *, changes_documents: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction: alone among all threads and processes, durable when the block ends without an exception.
+
+        With `changes_documents` all processes know afterwards that what they have read of documents may be outdated.
+        """
+        changes = self._ensure_ready_once()
         with _translated_errors(), self._exclusive() as writer:
             writer.execute("BEGIN IMMEDIATE")
             yield writer
+            if changes_documents:
+                changes.begin()
             writer.execute("COMMIT")
+            if changes_documents:
+                changes.end()
+
+    def count_changes(self) -> int | None:
+        """How often documents were changed, by any process; None while it cannot be said."""
+        return self._ensure_ready_once().read()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -108,11 +122,14 @@ class SQLiteFile:
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None
+            self._changes = None
             self._is_ready = False
 
-    def _ensure_ready_once(self) -> None:
-        if not self._is_ready:
+    def _ensure_ready_once(self) -> ChangeCount:
+        if not self._is_ready or self._changes is None:
             self.ensure_ready()
+        assert self._changes is not None
+        return self._changes
 
     @contextmanager
     def _exclusive(self) -> Iterator[sqlite3.Connection]:
