@@ -101,15 +101,16 @@ class ServiceTarget(Target):
         self._service = service
 
     def send(self, events: Sequence[Fields], *, seconds: float, connections: int) -> tuple[Load, float]:
-        stored = self._count_stored()
+        stored = self.count_stored()
         load, cpu_us = super().send(events, seconds=seconds, connections=connections)
-        stored, acknowledged = self._count_stored() - stored, load.requests * len(events)
+        stored, acknowledged = self.count_stored() - stored, load.requests * len(events)
         # requests that were under way at the end, of this run or of the one before, may be stored without an answer
         if not acknowledged <= stored <= acknowledged + 2 * connections * len(events):
             raise AssertionError(f"{acknowledged} events were acknowledged, {stored} are stored")
         return load, cpu_us
 
-    def _count_stored(self) -> int:
+    def count_stored(self) -> int:
+        """How many events the store has of the project."""
         with closing(open_store(self._service.config)) as store:
             return store.count(self.project_key)
 

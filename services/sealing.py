@@ -19,8 +19,6 @@ from services import catalogue_parts, clock
 from services.logs import configure_for
 from stores.base import Store
 
-NICENESS = 10
-
 
 class SealingProcess:
     """At most one sealing process of this one."""
@@ -70,7 +68,6 @@ def main(arguments: list[str]) -> None:
     configure_for(config)
     copy = open_copy(config, open_store(config))
     copy.seal(project_key, epoch=int(epoch), wait=False)
-    os.nice(NICENESS)
     catalogue_parts.prepare(copy, project_key, epoch=int(epoch))
 
 

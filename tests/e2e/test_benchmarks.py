@@ -17,6 +17,7 @@ from config import PROJECT_ROOT
     [
         ("bench.ingest", ("--seconds", "2", "--rounds", "1", "--batch", "50", "--no-mongo"), "embedded, batches"),
         ("bench.live", ("--seconds", "2", "--rounds", "1", "--viewers", "10"), "embedded, single: watched / not"),
+        ("bench.flood", ("--seconds", "2", "--rounds", "1", "--batch", "50"), "embedded, while reports are asked"),
         ("bench.reports", ("--events", "2000", "--rounds", "1"), "funnel of 4 steps / bare DuckDB"),
     ],
 )
