@@ -23,6 +23,9 @@ __all__ = ["SQLiteStore", "UnknownSchema"]
 
 ERASE_CHUNK_EVENTS = 5_000
 SCAN_CHUNK_EVENTS = 5_000
+FIRST_CHUNK_EVENTS = 25
+CHUNK_BYTES = 16_000_000
+"""About as much text is read at once as this: events may be of 100 bytes or of 16 MB."""
 LARGEST_ROWID = 2**63 - 1
 
 COLUMNS = 15
@@ -42,6 +45,7 @@ SELECT_EVENT = f"{SELECT_ROW} AND event_id = ?"
 OLDER = "coalesce(occurred_at, received_at) < ?"
 
 
+_decode_row = msgspec.json.Decoder(ArrivalRow).decode
 _decode_rows = msgspec.json.Decoder(list[ArrivalRow]).decode
 
 
@@ -93,14 +97,7 @@ class SQLiteStore(SQLiteDocuments):
             return
         if stop is None:
             stop = self._fetch_next_position()
-        while start < stop:
-            limit = min(batch_size, SCAN_CHUNK_EVENTS)
-            rows = self._fetch_rows(SELECT_EVENTS, (number, start, stop, limit))
-            if rows:
-                yield rows
-            if len(rows) < limit:
-                return
-            start = rows[-1].position + 1
+        yield from self._read_on(SELECT_EVENTS, (), number, start, stop, most=min(batch_size, SCAN_CHUNK_EVENTS))
 
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
         number = self._fetch_project_number(project_key)
@@ -112,11 +109,14 @@ class SQLiteStore(SQLiteDocuments):
 
     def fetch_latest(self, project_key: str, limit: int) -> list[ArrivalRow]:
         number = self._fetch_project_number(project_key)
-        return self._fetch_rows(SELECT_LATEST, (number, limit))
+        with self._file.read() as connection:
+            return [_decode_row(text) for (text,) in connection.execute(SELECT_LATEST, (number, limit))]
 
     def fetch_event(self, project_key: str, event_id: str) -> ArrivalRow | None:
         number = self._fetch_project_number(project_key)
-        return next(iter(self._fetch_rows(SELECT_EVENT, (number, event_id))), None)
+        with self._file.read() as connection:
+            row = connection.execute(SELECT_EVENT, (number, event_id)).fetchone()
+        return None if row is None else _decode_row(row[0])
 
     def scan_person(
         self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
@@ -158,16 +158,30 @@ class SQLiteStore(SQLiteDocuments):
         self, project_key: str, condition: str, values: tuple[Any, ...], stop: int | None
     ) -> Iterator[list[ArrivalRow]]:
         """The project's events below `stop` that meet a condition, in position order."""
-        number, start = self._fetch_project_number(project_key), 0
+        number = self._fetch_project_number(project_key)
+        if number is None:
+            return
         bound = self._fetch_next_position() if stop is None else stop
         query = f"{SELECT_ROW} AND id >= ? AND id < ? AND {condition} ORDER BY id LIMIT ?"
-        while number is not None:
-            rows = self._fetch_rows(query, (number, start, bound, *values, SCAN_CHUNK_EVENTS))
+        yield from self._read_on(query, values, number, 0, bound, most=SCAN_CHUNK_EVENTS)
+
+    def _read_on(
+        self, query: str, values: tuple[Any, ...], number: int, start: int, stop: int, *, most: int
+    ) -> Iterator[list[ArrivalRow]]:
+        """The rows of a query from one position to another, at most so many at a time, fewer where they are large."""
+        limit = min(FIRST_CHUNK_EVENTS, most)
+        while start < stop:
+            text = self._fetch_text(query, (number, start, stop, *values, limit))
+            if text is None:
+                limit = max(limit // 8, 1)
+                continue
+            rows = _decode_rows(text)
             if rows:
                 yield rows
                 start = rows[-1].position + 1
-            if len(rows) < SCAN_CHUNK_EVENTS:
+            if len(rows) < limit:
                 return
+            limit = min(max(limit * CHUNK_BYTES // len(text), 1), most)
 
     def _erase_where(self, project_key: str, condition: str, values: tuple[Any, ...], stop: int | None) -> int:
         """Found outside of transactions and deleted in small ones, so that ingest goes on meanwhile."""
@@ -186,13 +200,18 @@ class SQLiteStore(SQLiteDocuments):
                 break
         return erased
 
-    def _fetch_rows(self, query: str, parameters: tuple[Any, ...]) -> list[ArrivalRow]:
-        """The rows of a query for `ROW`, all in one JSON text: so they are put together beside the interpreter, which
-        would else be had again for each of them."""
+    def _fetch_text(self, query: str, parameters: tuple[Any, ...]) -> bytes | None:
+        """The rows of a query for `ROW` in one JSON text, None where it would be longer than SQLite allows (1 GB).
+
+        So they are put together beside the interpreter, which would else be had again for each of them.
+        """
+        gathered = f"SELECT CAST('[' || coalesce(group_concat(event), '') || ']' AS BLOB) FROM ({query})"
         with self._file.read() as connection:
-            gathered = f"SELECT CAST('[' || coalesce(group_concat(event), '') || ']' AS BLOB) FROM ({query})"
-            (text,) = connection.execute(gathered, parameters).fetchone()
-        return _decode_rows(text)
+            try:
+                text: bytes = connection.execute(gathered, parameters).fetchone()[0]
+            except sqlite3.DataError:
+                return None
+        return text
 
     def _fetch_next_position(self) -> int:
         with self._file.read() as connection:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
+from stores import sqlite
 from stores.base import Store
 from tests.contract.conftest import OpenStore
 from tests.contract.events import OTHER_PROJECT, PROJECT, RECEIVED_MS, build_event, fetch_ids, fetch_rows
@@ -132,3 +135,25 @@ def test_erasing_more_than_one_chunk(store: Store, monkeypatch: pytest.MonkeyPat
     store.append([build_event(f"e{number}") for number in range(21)])
     assert store.erase_events(PROJECT) == 21
     assert fetch_ids(store) == []
+
+
+def test_large_events_are_read_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "CHUNK_BYTES", 20_000)
+    store = sqlite.SQLiteStore(tmp_path / "events.db")
+    sizes = [10] * 300 + [5_000] * 300
+    store.append([build_event(f"e{number}", metadata={"text": "x" * size}) for number, size in enumerate(sizes)])
+    batches = list(store.scan(PROJECT, 0))
+    store.close()
+    assert [row.event_id for batch in batches for row in batch] == [f"e{number}" for number in range(len(sizes))]
+    assert max(map(len, batches)) > 100
+    assert max(map(len, batches[-10:])) < 5
+
+
+def test_more_text_than_sqlite_takes_is_read_in_parts(tmp_path: Path) -> None:
+    store = sqlite.SQLiteStore(tmp_path / "events.db")
+    store.append([build_event(f"e{number}", metadata={"text": "x" * 1_000}) for number in range(500)])
+    with store._file.read() as connection:  # the one that the scan gets too
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000)
+    rows = [row for batch in store.scan(PROJECT, 0) for row in batch]
+    store.close()
+    assert [row.event_id for row in rows] == [f"e{number}" for number in range(500)]
