@@ -113,6 +113,12 @@ class CopyFiles:
         """How many of the project's events are in no segment yet."""
         return self._store.count(project_key, load_manifest(self.directory / project_key).position)
 
+    def has_enough_to_seal(self, project_key: str) -> bool:
+        """Whether `seal_events` events that are settled are in no segment yet."""
+        settled = self._store.settled_position(project_key, now_ms=self._clock())
+        position = load_manifest(self.directory / project_key).position
+        return self._store.count(project_key, position, settled) >= self._seal_events
+
     def list_copied_projects(self) -> list[str]:
         """Keys of the projects that have a copy on this host."""
         return sorted(path.parent.name for path in self.directory.glob("*/manifest.json"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from columns.manifest import lock_copy
 from services import audit, clock, enrich
@@ -21,7 +22,9 @@ from services.sealing import SealingProcess
 from stores.base import StoreUnavailable
 
 INTERVAL_SECONDS = 10.0
-SWEEP_EVERY_ROUNDS = 6
+BUSY_INTERVAL_SECONDS = 1.0
+"""After a round that sealed: events come fast, perhaps from an import, which starts no sealing by itself."""
+SWEEP_SECONDS = 60.0
 
 _logger = logging.getLogger("apptracker.maintenance")
 
@@ -58,37 +61,44 @@ def forget_removed(context: Context, seen: dict[str, int]) -> None:
 
 
 def run(context: Context, sealing: SealingProcess) -> None:
-    """Until the process ends, a round every `INTERVAL_SECONDS` by whichever worker of the host holds the lock."""
+    """Until the process ends, a round every `INTERVAL_SECONDS` by whichever worker of the host holds the lock, and
+    sooner while there is much to seal."""
     # half a second of work that the first event would wait for otherwise
     enrich.prepare(context.geo)
     pause = threading.Event()
     with lock_copy(context.config.data_dir / "maintenance.lock"):
-        number, retention = 0, RetentionClock()
-        while not pause.wait(INTERVAL_SECONDS):
+        interval, next_sweep, retention = INTERVAL_SECONDS, 0.0, RetentionClock()
+        while not pause.wait(interval):
+            interval, is_sweep = INTERVAL_SECONDS, time.monotonic() >= next_sweep
+            if is_sweep:
+                next_sweep = time.monotonic() + SWEEP_SECONDS
             try:
-                run_round(context, sealing, is_sweep=number % SWEEP_EVERY_ROUNDS == 0, retention=retention)
+                if run_round(context, sealing, is_sweep=is_sweep, retention=retention):
+                    interval = BUSY_INTERVAL_SECONDS
             except StoreUnavailable:
                 _logger.warning("The store is not available; upkeep waits")
             except Exception:
                 _logger.exception("Upkeep failed; it goes on with the next round")
-            number += 1
 
 
 def run_round(
     context: Context, sealing: SealingProcess, *, is_sweep: bool, retention: RetentionClock | None = None
-) -> None:
+) -> bool:
     """Carry out removals in the copies and extend those that have enough to seal; on a sweep also audit copies, finish
-    removals that were cut short, and remove what has expired."""
+    removals that were cut short, and remove what has expired. Whether there was a copy to extend."""
     projects = list_projects(context)
     known = {project.project_key for project in projects}
     for project_key in known.intersection(context.copy.list_copied_projects()):
         context.copy.catch_up(project_key)
+    has_sealed = False
     for project in projects:
-        if context.copy.count_unsealed(project.project_key) >= context.config.seal_events:
+        if context.copy.has_enough_to_seal(project.project_key):
             sealing.start(project.project_key, project.data_epoch)
             sealing.wait()
+            has_sealed = True
     if is_sweep:
         sweep(context, projects, retention or RetentionClock(), now_ms=clock.fetch_now_ms())
+    return has_sealed
 
 
 def sweep(context: Context, projects: list[Project], retention: RetentionClock, *, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from stores.base import ArrivalRow, Event
+from stores.base import ArrivalRow, Event, StoreUnavailable
 from stores.person_queries import split_ids
 from stores.sqlite_documents import KnownDocuments, SQLiteDocuments
 from stores.sqlite_file import SQLiteFile, UnknownSchema
@@ -172,6 +172,8 @@ class SQLiteStore(SQLiteDocuments):
         limit = min(FIRST_CHUNK_EVENTS, most)
         while start < stop:
             text = self._fetch_text(query, (number, start, stop, *values, limit))
+            if text is None and limit == 1:
+                raise StoreUnavailable("embedded store: an event is larger than SQLite can read")
             if text is None:
                 limit = max(limit // 8, 1)
                 continue

@@ -72,3 +72,30 @@ def _surface_late(path: Path, *, position: int) -> None:
             (position,),
         )
     connection.close()
+
+
+def test_a_round_tells_whether_there_was_a_copy_to_extend(tmp_path: Path) -> None:
+    with open_pipeline(tmp_path, None, seal_events=3) as pipeline:
+        context = pipeline.client.application.extensions["apptracker"]
+        project_key = pipeline.create_project()
+        sealing = ScriptedSealing()
+        for number, expected in enumerate(([], [], [project_key])):
+            assert maintenance.run_round(context, sealing, is_sweep=False) is bool(expected)
+            assert sealing.started == expected
+            for event_id in (f"a{number}", f"b{number}"):
+                event = {"eventName": "seen", "eventId": event_id, "timestamp": "2025-01-06T10:00:00Z"}
+                pipeline.post(project_key, [event])
+
+
+class ScriptedSealing(SealingProcess):
+    """Notes what is to be sealed, and leaves it."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, project_key: str, epoch: int) -> None:
+        """Nothing but a note."""
+        self.started.append(project_key)
+
+    def wait(self) -> None:
+        """Nobody to wait for."""
