@@ -228,7 +228,7 @@ class ColumnarCopy(CopyFiles):
         self._audit_tail(project, project_key)
         stored = self._seal_long_tail(project, project_key, epoch)
         if stored != len(project.tail.young):
-            project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
+            project.tail.refresh(self._store, project_key, now_ms=self._clock())
             project.snapshot = None
         if project.snapshot is None:
             project.snapshot = self._build_snapshot(project_key, project)
@@ -237,8 +237,7 @@ class ColumnarCopy(CopyFiles):
     def _retake_snapshot(self, project: ProjectMemory, project_key: str) -> Snapshot:
         """While a removal is under way: with a tail read anew, since the number of events tells nothing."""
         project.drop_tail()
-        stored = self._store.count(project_key, project.tail.position)
-        project.tail.refresh(self._store, project_key, stored, now_ms=self._clock())
+        project.tail.refresh(self._store, project_key, now_ms=self._clock())
         snapshot = self._build_snapshot(project_key, project)
         return replace(snapshot, revision=build_passing_revision(snapshot.revision), is_final=False)
 

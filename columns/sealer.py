@@ -6,7 +6,7 @@ A crash at any point leaves the manifest in force and, at worst, a file that no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MERGE_RUN: Final = 8
 """So many small neighbours become one segment, though they do not fill it."""
+MOST_SMALL: Final = 32
+"""Segments less than half full, while events wait. Each costs a report a file to open."""
 SCAN_EVENTS: Final = 20_000
 MAX_SEAL_EVENTS: Final = 250_000
 """Events read into memory at once (about 100 MB); larger segments come from merging, which spills to disk."""
@@ -240,17 +242,33 @@ def find_merge_run(segments: tuple[Segment, ...], segment_events: int) -> tuple[
     return None
 
 
-def extend_copy(sealer: Sealer, manifest: Manifest, *, now_ms: int, min_events: int) -> Iterator[Manifest]:
-    """Seal while at least `min_events` settled events wait, merging on the way; yields manifests to put in force."""
-    while True:
-        settled = sealer.store.settled_position(sealer.project_key, now_ms=now_ms)
-        waiting = sealer.store.count(sealer.project_key, manifest.position, settled)
-        if waiting < max(min_events, 1):
-            return
-        sealed = sealer.seal(manifest, now_ms=now_ms)
+def extend_copy(
+    sealer: Sealer, manifest: Manifest, *, clock: Callable[[], int], min_events: int
+) -> Iterator[Manifest]:
+    """Seal while at least `min_events` settled events wait, then merge; yields manifests to put in force.
+
+    Merging writes what is sealed again, so it is put off while events wait, until there are many small segments.
+    """
+    while has_waiting(sealer, manifest, now_ms=clock(), min_events=min_events):
+        sealed = sealer.seal(manifest, now_ms=clock())
         if sealed == manifest:
             return
         yield sealed
-        manifest = sealer.merge(sealed, now_ms=now_ms)
-        if manifest != sealed:
+        manifest = sealed
+        if count_small(manifest.segments, sealer.segment_events) > MOST_SMALL:
+            manifest = sealer.merge(sealed, now_ms=clock())
             yield manifest
+    while (merged := sealer.merge(manifest, now_ms=clock())) != manifest:
+        yield merged
+        manifest = merged
+
+
+def has_waiting(sealer: Sealer, manifest: Manifest, *, now_ms: int, min_events: int) -> bool:
+    """Whether at least `min_events` settled events, and one, are in no segment of the manifest."""
+    settled = sealer.store.settled_position(sealer.project_key, now_ms=now_ms)
+    return sealer.store.count(sealer.project_key, manifest.position, settled) >= max(min_events, 1)
+
+
+def count_small(segments: Sequence[Segment], segment_events: int) -> int:
+    """How many segments are less than half full."""
+    return sum(segment.count < segment_events // 2 for segment in segments)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_CHUNKS = 16
+REREAD_PARTS = (0.0, 0.125)
+"""Of the young events, as many as are read again: first those of the last position. Two seconds of a settle window of
+fifteen, more than a write takes that has not stalled."""
 AUDIT_EVERY_MS = 60_000
 
 
@@ -73,24 +76,22 @@ class Tail:
         self.audited_at_ms = now_ms
         return self.position == self.start or store.count(project_key, self.start, self.position) == self.settled_count
 
-    def refresh(self, store: Store, project_key: str, stored: int, *, now_ms: int) -> None:
-        """Read what arrived; `stored` is the number of events that the store has from `position` on.
-        Afterwards the tail holds every event acknowledged before the call."""
+    def refresh(self, store: Store, project_key: str, *, now_ms: int) -> None:
+        """Read what arrived. Afterwards the tail holds every event acknowledged before the call."""
         settled = store.settled_position(project_key, now_ms=now_ms)
-        self._settle(self._fetch_young(store, project_key, stored), settled)
+        self._settle(self._fetch_young(store, project_key), settled)
 
-    def _fetch_young(self, store: Store, project_key: str, stored: int) -> list[ArrivalRow]:
+    def _fetch_young(self, store: Store, project_key: str) -> list[ArrivalRow]:
         """All events from `position` on.
 
-        Mostly the new ones are the last: the known ones are read again only where the number says that some arrived
-        between them.
+        New ones are mostly the last. Where some surfaced before the last known one, the newest part of the known ones
+        is read again with them, and only if one surfaced before that, all.
         """
-        if self.young:
-            last_position = self.young[-1].position
-            known = [row for row in self.young if row.position < last_position]
-            newer = read_rows(store, project_key, last_position)
-            if len(known) + len(newer) >= stored and store.count(project_key, self.position) == len(known) + len(newer):
-                return known + newer
+        for part in REREAD_PARTS if self.young else ():
+            start = self.young[-1 - int(part * (len(self.young) - 1))].position
+            known = [row for row in self.young if row.position < start]
+            if store.count(project_key, self.position, start) == len(known):
+                return known + read_rows(store, project_key, start)
         return read_rows(store, project_key, self.position)
 
     def _settle(self, rows: list[ArrivalRow], settled: int) -> None:

@@ -49,7 +49,7 @@ class CopyFiles:
                 self._publish(directory, audited)
             least = 1 if force else self._seal_events
             newest = audited
-            for newest in extend_copy(sealer, audited, now_ms=now_ms, min_events=least):
+            for newest in extend_copy(sealer, audited, clock=self._clock, min_events=least):
                 self._publish(directory, newest)
                 if take_done(fetch_removals(self._store, project_key, newest.removals)):
                     newest = self._catch_up_locked(directory, newest)

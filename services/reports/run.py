@@ -44,7 +44,7 @@ from stores.base import StoreUnavailable
 
 RESULT_VERSION: Final = 2
 """Raised when a report's numbers or shape change, so that hosts of two versions do not share cache entries."""
-COPY_BEHIND_WAIT_SECONDS: Final = 2
+COPY_BEHIND_WAIT_SECONDS: Final = 5
 """How long a report waits for the copy itself: while events come in floods it is behind for moments."""
 COPY_BEHIND_LOOK_SECONDS: Final = 0.1
 COPY_BEHIND_RETRY_SECONDS: Final = 5

@@ -137,6 +137,21 @@ def test_settled_events_are_read_once(store: ScriptedStore, copy: ColumnarCopy) 
     assert all(start >= 990 for start in store.scans)
 
 
+@pytest.mark.parametrize(("late", "read_from"), [(998, 998), (992, 990)])
+def test_of_young_events_the_newest_are_read_again_and_all_only_where_one_surfaced_before_them(
+    store: ScriptedStore, copy: ColumnarCopy, late: int, read_from: int
+) -> None:
+    store.now = 1000
+    for position in range(991, 1000):
+        store.arrive(position, f"e{position}")
+    list_ids(copy)
+    store.scans.clear()
+    store.arrive(late, "late")
+    store.arrive(1000, "new")
+    assert list_ids(copy) == [*(f"e{position}" for position in range(991, 1000)), "late", "new"]
+    assert store.scans == [read_from]
+
+
 def test_nothing_is_read_when_nothing_arrived(store: ScriptedStore, copy: ColumnarCopy) -> None:
     store.now = 100
     store.arrive(95, "a")
