@@ -6,6 +6,7 @@ is read from the store. Reports run on a snapshot; its `revision` changes whenev
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ from stores.base import Store
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+_logger = logging.getLogger("apptracker.columns")
 
 STREAM_ROWS = 10_000
 MAX_TAIL_RATIO = 4
@@ -72,8 +75,12 @@ class ColumnarCopy(CopyFiles):
         arrived = self._arrived.get(project_key, 0) + events
         if arrived >= self._seal_events and self._start_sealing is not None:
             arrived = 0
-            if not self.is_being_changed(project_key):
-                self._start_sealing(project_key, epoch)
+            try:
+                if not self.is_being_changed(project_key):
+                    self._start_sealing(project_key, epoch)
+            except OSError:
+                # the events are stored, and upkeep looks after them
+                _logger.warning("Sealing could not be started", exc_info=True)
         self._arrived[project_key] = arrived
 
     def fetch_revision(self, project_key: str, *, epoch: int) -> str:

@@ -300,6 +300,20 @@ def test_sealing_starts_when_enough_events_for_a_segment_arrived(store: Scripted
     copy.close()
 
 
+def test_events_that_arrived_are_taken_though_sealing_cannot_start(
+    store: ScriptedStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = open_copy(store, tmp_path / "columns", seal_events=10)
+
+    def fail(project_key: str, epoch: int) -> None:
+        raise BlockingIOError("no more processes")
+
+    copy.delegate_sealing(fail)
+    copy.note_arrivals(PROJECT, 10, epoch=0)
+    assert "Sealing could not be started" in caplog.text
+    copy.close()
+
+
 def test_no_sealing_starts_where_another_process_seals(store: ScriptedStore, tmp_path: Path) -> None:
     copy = open_copy(store, tmp_path / "columns", seal_events=10)
     asked: list[tuple[str, int]] = []
