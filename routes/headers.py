@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Response, request
@@ -76,8 +77,9 @@ def _open_public_paths(response: Response) -> Response:
     environ = request.environ
     if environ["PATH_INFO"] in PUBLIC_PATHS:
         headers = response.headers
-        if "HTTP_ORIGIN" not in environ:
-            # flask-cors had nothing to do: nothing need be looked for, which would take longer than all the rest
+        if "HTTP_ORIGIN" not in environ and response.status_code == HTTPStatus.OK:
+            # flask-cors, which sees errors by a way of its own, had nothing to do: nothing need be looked for, which
+            # would take longer than all the rest
             for name, value in (*PUBLIC_HEADERS, *_list_further_headers(environ)):
                 headers.add(name, value)
             return response

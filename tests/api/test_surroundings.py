@@ -67,6 +67,15 @@ def test_no_origin_may_call_in_production_unless_named(make_app: MakeApp) -> Non
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://shop.example"}])
+@pytest.mark.parametrize("path", ["/v1/events/batch", "/v1/pixel.gif", "/t.js", "/v1/projects", "/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_no_header_is_there_twice(client: FlaskClient, method: str, path: str, headers: dict[str, str]) -> None:
+    answer = client.open(path, method=method, headers=headers, json=None if method == "GET" else {})
+    names = [name for name, _ in answer.headers if name != "Vary"]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_failures_can_be_read_by_pages_too(client: FlaskClient) -> None:
     assert client.get("/nothing", headers=PAGE).headers["Access-Control-Allow-Origin"] == "*"
 
