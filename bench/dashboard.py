@@ -112,8 +112,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="loads of each kind (5)")
     parser.add_argument("--data", type=Path, help="DATA_DIR of an embedded store that has so many events already")
     parser.add_argument("--project", help="with --data: the projectKey")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "dashboard.local.json", help="file of figures")
+    measure.add_places(parser, "dashboard")
     options = parser.parse_args()
     if options.data is not None and not options.project:
         parser.error("--data needs --project")

@@ -66,9 +66,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.enrichment", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3, help="length of one run (3)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each kind (5)")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    output = measure.RESULTS / "enrichment.local.json"
-    parser.add_argument("--output", type=Path, default=output, help="file of figures")
+    measure.add_places(parser, "enrichment")
     return parser.parse_args()
 
 

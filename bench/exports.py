@@ -136,8 +136,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--readers", default=",".join(READERS), help=f"what reads the file back ({','.join(READERS)})")
     parser.add_argument("--data", type=Path, help="DATA_DIR of an embedded store that has so many events already")
     parser.add_argument("--project", help="with --data: the projectKey")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "exports.local.json", help="file of figures")
+    measure.add_places(parser, "exports")
     options = parser.parse_args()
     if options.data is not None and not options.project:
         parser.error("--data needs --project")

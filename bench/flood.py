@@ -46,12 +46,13 @@ def main() -> None:
             server = stack.enter_context(run_mongo(folder / "mongod", cache_gb=MONGO_CACHE_GB))
             if server is None:
                 return
-            settings = {"mongo_uri": server.uri, "mongo_db_name": "service"}
+            settings = {"mongo_uri": server.uri}
         events = [shrink_event(event) for event in pick_events(options.batch)]
         asked, samples = Asked(), dict[str, list[float]](asked=[], unasked=[])
         for number in range(options.rounds):
             for kind in ("asked", "unasked"):
-                with run_service(folder / f"{kind}-{number}", **with_database(settings, f"{kind}{number}")) as service:
+                name = f"{kind}-{number}"
+                with run_service(folder / name, mongo_db_name=name, **settings) as service:
                     found = asked if kind == "asked" else None
                     samples[kind].append(flood(service, events, options.seconds, options.connections, found))
     figures = list_figures(samples, asked, "mongodb" if options.mongo else "embedded")
@@ -62,11 +63,6 @@ def main() -> None:
     measure.save_results(
         options.output, figures, samples=samples, answered_seconds=asked.seconds, refused=asked.refused
     )
-
-
-def with_database(settings: dict[str, Any], name: str) -> dict[str, Any]:
-    """The settings with a database of its own, where there is one."""
-    return {**settings, "mongo_db_name": name} if settings else {}
 
 
 def flood(
@@ -128,8 +124,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=500, help="events in a batch (500)")
     parser.add_argument("--connections", type=int, default=8, help="clients that send (8)")
     parser.add_argument("--mongo", action="store_true", help="on a MongoDB instead of the embedded store")
-    parser.add_argument("--directory", type=Path, help="where data is put meanwhile (the system's temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "flood.local.json", help="file of figures")
+    measure.add_places(parser, "flood")
     return parser.parse_args()
 
 

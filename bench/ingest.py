@@ -81,8 +81,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batch-connections", type=int, default=8, help="clients that send batches (8)")
     parser.add_argument("--no-mongo", dest="mongo", action="store_false", help="only the embedded store")
     parser.add_argument("--no-sealing", dest="sealing", action="store_false", help="no run beside a sealing process")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "ingest.local.json", help="file of figures")
+    measure.add_places(parser, "ingest")
     return parser.parse_args()
 
 

@@ -116,8 +116,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="length of one run (3)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each kind (5)")
     parser.add_argument("--connections", type=int, default=32, help="clients that send single events (32)")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "limits.local.json", help="file of figures")
+    measure.add_places(parser, "limits")
     return parser.parse_args()
 
 

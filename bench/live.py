@@ -147,8 +147,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=500, help="events of a batch (500)")
     parser.add_argument("--connections", type=int, default=32, help="clients that send single events (32)")
     parser.add_argument("--mongo", action="store_true", help="also on MongoDB with Redis")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "live.local.json", help="file of figures")
+    measure.add_places(parser, "live")
     return parser.parse_args()
 
 

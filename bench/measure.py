@@ -1,10 +1,11 @@
-"""What both benchmarks share: medians of alternating runs, a table, a JSON file."""
+"""What the benchmarks share: medians of alternating runs, a table, a JSON file."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +45,12 @@ def at_most(name: str, value: float, unit: str, goal: float | None, note: str = 
     if goal is None:
         return Figure(name, value, unit, note=note)
     return Figure(name, value, unit, f"<= {goal:g}", value <= goal, note)
+
+
+def add_places(parser: ArgumentParser, name: str) -> None:
+    """`--directory` for the data and `--output` for the figures of the benchmark of that name."""
+    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
+    parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.local.json", help="file of figures")
 
 
 def measure_in_turn(runs: Mapping[str, Callable[[], float]], rounds: int, *, label: str) -> dict[str, list[float]]:

@@ -121,8 +121,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--project", help="with --data: projectKey of the events to use, which are only read")
     parser.add_argument("--mongo-uri", help="a MongoDB that has the same events already")
     parser.add_argument("--mongo-database", default="bench", help="its database (bench)")
-    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile (a temporary folder)")
-    parser.add_argument("--output", type=Path, default=measure.RESULTS / "reports.local.json", help="file of figures")
+    measure.add_places(parser, "reports")
     options = parser.parse_args()
     if options.project and options.data is None:
         parser.error("--project needs --data")

@@ -17,7 +17,7 @@ from columns.manifest import (
 )
 from columns.removals import fetch_removals, take_done
 from columns.remover import catch_up
-from columns.sealer import Sealer, extend_copy
+from columns.sealer import Sealer, extend_copy, has_waiting
 from stores.base import Store
 
 
@@ -115,9 +115,8 @@ class CopyFiles:
 
     def has_enough_to_seal(self, project_key: str) -> bool:
         """Whether `seal_events` events that are settled are in no segment yet."""
-        settled = self._store.settled_position(project_key, now_ms=self._clock())
-        position = load_manifest(self.directory / project_key).position
-        return self._store.count(project_key, position, settled) >= self._seal_events
+        manifest = load_manifest(self.directory / project_key)
+        return has_waiting(self._sealer(project_key), manifest, now_ms=self._clock(), min_events=self._seal_events)
 
     def list_copied_projects(self) -> list[str]:
         """Keys of the projects that have a copy on this host."""

@@ -39,7 +39,6 @@ ROW = """json_array(
     id, event_id, event_name, occurred_at, received_at, anonymous_id, user_id, session_id,
     url, referrer, user_agent, ip, coalesce(metadata, '{}'), enriched)"""
 SELECT_ROW = f"SELECT {ROW} AS event FROM events WHERE project = ?"
-SELECT_EVENTS = f"{SELECT_ROW} AND id >= ? AND id < ? ORDER BY id LIMIT ?"
 SELECT_LATEST = f"{SELECT_ROW} ORDER BY id DESC LIMIT ?"
 SELECT_EVENT = f"{SELECT_ROW} AND event_id = ?"
 OLDER = "coalesce(occurred_at, received_at) < ?"
@@ -92,12 +91,7 @@ class SQLiteStore(SQLiteDocuments):
     def scan(
         self, project_key: str, start: int, stop: int | None = None, *, batch_size: int = 10_000
     ) -> Iterator[list[ArrivalRow]]:
-        number = self._fetch_project_number(project_key)
-        if number is None:
-            return
-        if stop is None:
-            stop = self._fetch_next_position()
-        yield from self._read_on(SELECT_EVENTS, (), number, start, stop, most=min(batch_size, SCAN_CHUNK_EVENTS))
+        return self._scan_where(project_key, "true", (), start, stop, most=min(batch_size, SCAN_CHUNK_EVENTS))
 
     def count(self, project_key: str, start: int = 0, stop: int | None = None) -> int:
         number = self._fetch_project_number(project_key)
@@ -122,7 +116,7 @@ class SQLiteStore(SQLiteDocuments):
         self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
     ) -> Iterator[list[ArrivalRow]]:
         for condition, values in _list_person_conditions(user_id, anonymous_ids):
-            yield from self._scan_where(project_key, condition, values, stop)
+            yield from self._scan_where(project_key, condition, values, 0, stop, most=SCAN_CHUNK_EVENTS)
 
     def erase_person(
         self, project_key: str, user_id: str | None, anonymous_ids: Sequence[str], stop: int | None = None
@@ -155,20 +149,16 @@ class SQLiteStore(SQLiteDocuments):
         return erased
 
     def _scan_where(
-        self, project_key: str, condition: str, values: tuple[Any, ...], stop: int | None
+        self, project_key: str, condition: str, values: tuple[Any, ...], start: int, stop: int | None, *, most: int
     ) -> Iterator[list[ArrivalRow]]:
-        """The project's events below `stop` that meet a condition, in position order."""
+        """The project's events in a range that meet a condition, in position order, at most so many at a time, fewer
+        where they are large."""
         number = self._fetch_project_number(project_key)
         if number is None:
             return
-        bound = self._fetch_next_position() if stop is None else stop
+        if stop is None:
+            stop = self._fetch_next_position()
         query = f"{SELECT_ROW} AND id >= ? AND id < ? AND {condition} ORDER BY id LIMIT ?"
-        yield from self._read_on(query, values, number, 0, bound, most=SCAN_CHUNK_EVENTS)
-
-    def _read_on(
-        self, query: str, values: tuple[Any, ...], number: int, start: int, stop: int, *, most: int
-    ) -> Iterator[list[ArrivalRow]]:
-        """The rows of a query from one position to another, at most so many at a time, fewer where they are large."""
         limit = min(FIRST_CHUNK_EVENTS, most)
         while start < stop:
             text = self._fetch_text(query, (number, start, stop, *values, limit))

@@ -63,14 +63,14 @@ class SQLiteFile:
         self._writer: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
         self._changes: ChangeCount | None = None
-        self._is_ready = False
+        """None until the file is known to be ready."""
 
-    def ensure_ready(self) -> None:
+    def ensure_ready(self) -> ChangeCount:
         """Create the folder and the file, and bring its schema up to date. Raises UnknownSchema."""
         with _translated_errors(), self._exclusive() as writer:
             _migrate(writer)
             self._changes = self._changes or ChangeCount(self.path.with_name(f"{self.path.name}.changes"))
-            self._is_ready = True
+            return self._changes
 
     @contextmanager
     def write(self, *, changes_documents: bool = False) -> Iterator[sqlite3.Connection]:
@@ -123,13 +123,9 @@ class SQLiteFile:
                 os.close(self._lock_file)
                 self._lock_file = None
             self._changes = None
-            self._is_ready = False
 
     def _ensure_ready_once(self) -> ChangeCount:
-        if not self._is_ready or self._changes is None:
-            self.ensure_ready()
-        assert self._changes is not None
-        return self._changes
+        return self._changes or self.ensure_ready()
 
     @contextmanager
     def _exclusive(self) -> Iterator[sqlite3.Connection]:
