@@ -25,6 +25,7 @@ def open_store(config: Config) -> Store:
     The drivers are imported here because a process needs only one of them.
     """
     if config.uses_mongodb:
+        from services.turns import ask_together
         from stores.mongo import MongoStore
 
         return MongoStore(
@@ -33,6 +34,7 @@ def open_store(config: Config) -> Store:
             timeout_ms=config.mongo_timeout_ms,
             settle_ms=config.mongo_settle_seconds * 1_000,
             refuse_late=True,
+            ask_together=ask_together,
         )
     from stores.sqlite import SQLiteStore
 

@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 
 from services.clock import fetch_now_ms
 from stores.base import ArrivalRow, Event, StoreUnavailable
-from stores.mongo_documents import MongoDocuments, find_duplicates, translated_errors
+from stores.mongo_documents import AskTogether, MongoDocuments, ask_alone, find_duplicates, translated_errors
 from stores.mongo_events import CODEC, build_event_key, decode_event, encode_event
 from stores.person_queries import split_ids
 
@@ -70,6 +70,7 @@ class MongoStore(MongoDocuments):
 
     `open_client` is called at the first use, so never before a fork. `settle_ms` must exceed `timeout_ms`, which bounds
     each write. With `refuse_late`, an append that could end after its events' positions count as settled is refused.
+    `ask_together` may let several who fetch the same document at the same moment share the answer.
     """
 
     name = "mongodb"
@@ -77,8 +78,9 @@ class MongoStore(MongoDocuments):
     def __init__(
         self, open_client: Callable[[], MongoClient[dict[str, Any]]], database_name: str, *,
         timeout_ms: int = 8_000, settle_ms: int = 10_000, refuse_late: bool = False,
+        ask_together: AskTogether = ask_alone,
     ) -> None:  # fmt: skip
-        super().__init__(timeout_ms / 1_000)
+        super().__init__(timeout_ms / 1_000, ask_together)
         self._open_client = open_client
         self._database_name = database_name
         self._timeout_ms = timeout_ms

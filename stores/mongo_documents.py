@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,12 +16,21 @@ from stores.documents import check_document, check_equals, check_field_name
 
 DUPLICATE_KEY = 11000
 
+AskTogether = Callable[[Hashable, Callable[[], Any]], Any]
+"""Asks a question; or gives the answer to others who had the same question before it was asked."""
+
+
+def ask_alone(question: Hashable, ask: Callable[[], Any]) -> Any:
+    """Ask for every question anew."""
+    return ask()
+
 
 class MongoDocuments:
     """The document half of `stores.base.Store`."""
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, timeout_seconds: float, ask_together: AskTogether) -> None:
         self._timeout_seconds = timeout_seconds
+        self._ask_together = ask_together
 
     def insert_document(self, collection: str, document_id: str, document: Document) -> bool:
         check_document(document)
@@ -45,8 +54,11 @@ class MongoDocuments:
                 find_duplicates(exc)
 
     def fetch_document(self, collection: str, document_id: str) -> Document | None:
-        with self._open(collection) as documents:
-            found = documents.find_one({"_id": document_id})
+        def fetch() -> Document | None:
+            with self._open(collection) as documents:
+                return documents.find_one({"_id": document_id})
+
+        found = self._ask_together((collection, document_id), fetch)
         return None if found is None else _strip(found)
 
     def find_documents(

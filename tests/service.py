@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,19 +145,24 @@ class Service:
 
     def call(
         self, method: str, path: str, body: object = None, *, query: Mapping[str, object] | None = None,
-        secret: str | None = None, timeout_seconds: float = 60,
+        secret: str | None = None, timeout_seconds: float = 60, kept: http.client.HTTPConnection | None = None,
     ) -> Answer:  # fmt: skip
-        """The answer to one request on a connection of its own. Raises OSError or HTTPException where there is none."""
-        headers = {"Connection": "close"} | ({"X-API-Key": secret} if secret else {})
+        """The answer to one request, on a connection of its own or on the one that is kept. Raises OSError or
+        HTTPException where there is none."""
+        headers = ({} if kept else {"Connection": "close"}) | ({"X-API-Key": secret} if secret else {})
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
         started = time.monotonic()
-        with closing(http.client.HTTPConnection("127.0.0.1", self.config.port, timeout=timeout_seconds)) as connection:
+        with nullcontext(kept) if kept else closing(self.build_connection(timeout_seconds)) as connection:
             connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, headers)
             response = connection.getresponse()
             content = response.read()
         return Answer(response.status, response.headers, content, time.monotonic() - started)
+
+    def build_connection(self, timeout_seconds: float = 60) -> http.client.HTTPConnection:
+        """A connection that opens when it is first used, and again after `close`."""
+        return http.client.HTTPConnection("127.0.0.1", self.config.port, timeout=timeout_seconds)
 
     def create_project(self, *, secret: str | None = None, **fields: object) -> dict[str, Any]:
         """A new project, as the API shows it."""
@@ -166,10 +171,12 @@ class Service:
         return created
 
     def post_events(
-        self, project_key: str, events: Sequence[Mapping[str, object]], *, secret: str | None = None
-    ) -> Answer:
+        self, project_key: str, events: Sequence[Mapping[str, object]], *, secret: str | None = None,
+        kept: http.client.HTTPConnection | None = None,
+    ) -> Answer:  # fmt: skip
         """The answer to one batch."""
-        return self.call("POST", "/v1/events/batch", {"projectKey": project_key, "events": events}, secret=secret)
+        body = {"projectKey": project_key, "events": events}
+        return self.call("POST", "/v1/events/batch", body, secret=secret, kept=kept)
 
     def ask(self, project_key: str, report: str, *, secret: str | None = None, **parameters: object) -> dict[str, Any]:
         """A report, which must be answered."""

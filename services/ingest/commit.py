@@ -2,7 +2,8 @@
 
 Leader and followers, without a thread of its own: the first request to find nobody committing is the leader and
 commits all that is queued; those that come meanwhile queue, and the first of them leads the next commit. A durable
-write costs about the same for one event as for hundreds, so the slower the disk, the larger the groups.
+write costs about the same for one event as for hundreds, so the slower the disk, the larger the groups. Requests that
+take turns on one thread all queue before the first of them leads.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from services.errors import Unavailable
+from services.turns import give_way
 from stores.base import Event, Store, StoreUnavailable
 
 
@@ -69,10 +71,15 @@ class GroupCommitter:
         if not events:
             return []
         ticket = _Ticket(events)
-        if not self._enqueue(ticket):
-            ticket.signal.acquire()
-        if not ticket.is_done:
-            self._lead()
+        leads = self._enqueue(ticket)
+        try:
+            give_way()
+        finally:
+            # Whatever happened to this request: those behind it rely on it.
+            if not leads:
+                ticket.signal.acquire()
+            if not ticket.is_done:
+                self._lead()
         if ticket.error is not None:
             raise _copy_error(ticket.error) from ticket.error
         return ticket.stored

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -23,6 +25,8 @@ from tests.servers import wait_until
 from tests.service import Service
 
 IDLE_WORKER_LIMIT_KB = 150 * 1024
+CLIENTS = 24
+ROUNDS = 8
 ROUTE = 'method="GET",route="/db/health",status="200"'
 
 
@@ -149,3 +153,76 @@ def test_requests_sent_before_the_answer_to_the_last_one_are_answered_in_order(s
         while answers.count(b'"requestId"') < 5:
             answers += connection.recv(65536)
     assert re.findall(rb"X-Request-Id: (\w+)", answers) == [f"r{number}".encode() for number in range(5)]
+
+
+def test_small_requests_of_many_kept_connections_have_their_own_answers(service: Service) -> None:
+    project_key = service.create_project()["projectKey"]
+
+    def send(client: int) -> list[tuple[Any, ...]]:
+        answers = []
+        with closing(service.build_connection()) as kept:
+            for number in range(ROUNDS):
+                event = {"eventId": f"{client}-{number}", "eventName": "click", "anonymousId": f"a{client}"}
+                filler = {**event, "eventId": f"{client}-{number}-large", "metadata": {"text": "x" * 20_000}}
+                bodies = [[event], [event], [event, {"eventName": ""}], [{"eventName": 7}], [filler]]
+                for events in bodies:
+                    answer = service.post_events(project_key, events, kept=kept)
+                    verdict = answer.json
+                    answers.append(
+                        (answer.status, verdict["accepted"], verdict["duplicates"], len(verdict["rejected"]))
+                    )
+                answers.append((service.call("GET", "/health", kept=kept).status,))
+                answers.append((service.post_events("nowhere", [event], kept=kept).status,))
+        return answers
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(send, range(CLIENTS)))
+    each = [(200, 1, 0, 0), (200, 0, 1, 0), (200, 0, 1, 1), (400, 0, 0, 1), (200, 1, 0, 0), (200,), (403,)]
+    assert answers == [each * ROUNDS] * CLIENTS
+    assert len(service.fetch_event_ids(project_key)) == 2 * CLIENTS * ROUNDS
+
+
+def test_events_are_taken_from_clients_in_any_pieces_and_without_pauses(service: Service) -> None:
+    project_key = service.create_project()["projectKey"]
+
+    def build(number: int) -> bytes:
+        event = {"eventId": f"p{number}", "eventName": "click"}
+        body = json.dumps({"projectKey": project_key, "events": [event]})
+        head = f"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nX-Request-Id: r{number}\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n{body}".encode()
+
+    stream = b"".join(build(number) for number in range(300))
+    with socket.create_connection(("127.0.0.1", service.config.port), timeout=60) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def send() -> None:
+            unsent, size = stream, 1
+            while unsent:
+                connection.sendall(unsent[:size])
+                unsent, size = unsent[size:], size * 7 % 1009
+
+        sending = Thread(target=send)
+        sending.start()
+        answers = b""
+        while answers.count(b'"accepted":1') < 300:
+            answers += connection.recv(65536)
+        sending.join()
+    assert re.findall(rb"X-Request-Id: (\w+)", answers) == [f"r{number}".encode() for number in range(300)]
+
+
+def test_a_client_that_never_reads_holds_nobody_up(service: Service) -> None:
+    project_key = service.create_project()["projectKey"]
+    body = json.dumps({"projectKey": project_key, "events": [{"eventName": 7}] * 300})
+    request = f"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    with ExitStack() as stack:
+        for _ in range(4):
+            deaf = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
+            deaf.setblocking(False)
+            with suppress(BlockingIOError):
+                for _ in range(10_000):
+                    deaf.sendall(request)
+        kept = stack.enter_context(closing(service.build_connection()))
+        for number in range(50):
+            events = [{"eventName": "click", "eventId": str(number)}]
+            assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
+            assert service.post_events(project_key, events).json["duplicates"] == 1

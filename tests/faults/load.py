@@ -15,7 +15,8 @@ BACKOFF_SECONDS = 0.02
 
 
 class Load:
-    """Client threads that post batches, one after the other, until the block ends.
+    """Client threads that post batches, one after the other, until the block ends; every second one keeps its
+    connection.
 
     At the end of the block each client goes on until its last batch is acknowledged, unless `abandon` was called.
     """
@@ -63,23 +64,28 @@ class Load:
 
     def _run(self, client: int) -> None:
         number = 0
+        kept = self._service.build_connection() if client % 2 else None
         while not self._is_ending.is_set() and not self._is_abandoned.is_set():
             events = [self._build_event(f"{client}-{number}-{index}", index) for index in range(self._batch_events)]
             with self._lock:
                 self.sent.update(event["eventId"] for event in events)
-            if self._send(events):
+            if self._send(events, kept):
                 with self._lock:
                     self.acknowledged.update({event["eventId"]: event["eventName"] for event in events})
             number += 1
+        if kept:
+            kept.close()
 
-    def _send(self, events: list[dict[str, Any]]) -> bool:
+    def _send(self, events: list[dict[str, Any]], kept: http.client.HTTPConnection | None) -> bool:
         """Whether the batch was acknowledged in the end."""
         while not self._is_abandoned.is_set():
             try:
-                answer = self._service.post_events(self._project_key, events)
+                answer = self._service.post_events(self._project_key, events, kept=kept)
             except ConnectionRefusedError:
                 self._note("refused connection")
             except (OSError, http.client.HTTPException):
+                if kept:
+                    kept.close()
                 with self._lock:
                     self.cut += 1
             else:

@@ -12,6 +12,7 @@ import pytest
 from services.errors import Unavailable
 from services.ingest import commit
 from services.ingest.commit import CommitFailed, GroupCommitter
+from services.turns import Turn
 from stores.base import Event, Store, StoreUnavailable
 
 WAIT_SECONDS = 60
@@ -244,6 +245,105 @@ def test_requests_that_waited_too_long_are_refused_and_not_stored(
     assert isinstance(error, Unavailable)
     assert error.code == "ingest_queue_full"
     assert stage.store.appends == [["1"], ["3"]]
+
+
+def submit_in_turns(committer: GroupCommitter, *groups: Sequence[str]) -> list[list[bool] | Exception]:
+    """Submit each group in a turn of this thread: all are begun, then each is finished. What became of each."""
+
+    def submit(ids: Sequence[str]) -> list[bool] | Exception:
+        try:
+            return committer.submit(events(*ids))
+        except (Unavailable, StoreUnavailable) as exc:
+            return exc
+
+    turns = [Turn(submit) for _ in groups]
+    results = [turn.switch(ids) for turn, ids in zip(turns, groups, strict=True)]
+    return [result if turn.dead else turn.switch() for turn, result in zip(turns, results, strict=True)]
+
+
+def test_turns_of_a_thread_share_a_write() -> None:
+    store = FakeStore()
+    assert submit_in_turns(build_committer(store), ["1"], [], ["2", "1"]) == [[True], [], [True, False]]
+    assert store.appends == [["1", "2", "1"]]
+
+
+def test_turns_that_do_not_fit_into_one_write_have_another() -> None:
+    store = FakeStore()
+    committer = build_committer(store, max_batch_events=2)
+    assert submit_in_turns(committer, ["1"], ["2", "3"], ["4"]) == [[True], [True, True], [True]]
+    assert store.appends == [["1"], ["2", "3"], ["4"]]
+    assert committer.queued_events == 0
+
+
+def test_turns_follow_a_leader_in_another_thread_and_lead_the_next_write(pool: ThreadPoolExecutor) -> None:
+    stage = Stage(pool)
+    leader = stage.start_leader("1")
+    turns = pool.submit(submit_in_turns, stage.committer, ["2"], ["3"])
+    wait_until(lambda: stage.committer.queued_events == 3)
+    behind = stage.submit("4")
+    stage.store.is_gated = False
+    stage.finish_append()
+    assert turns.result(timeout=WAIT_SECONDS) == [[True], [True]]
+    assert (result_of(leader), result_of(behind)) == ([True], [True])
+    assert stage.store.appends == [["1"], ["2", "3", "4"]]
+
+
+def test_a_turn_for_which_there_is_no_room_is_refused_alone() -> None:
+    committer = build_committer(FakeStore(), max_queued_events=2)
+    first, second, third = submit_in_turns(committer, ["1"], ["2", "3"], ["4"])
+    assert (first, third) == ([True], [True])
+    assert isinstance(second, Unavailable)
+
+
+def test_each_turn_has_an_error_of_its_own() -> None:
+    store = FakeStore()
+    store.fail = lambda ids: StoreUnavailable("away")
+    first, second = submit_in_turns(build_committer(store), ["1"], ["2"])
+    assert isinstance(first, StoreUnavailable)
+    assert isinstance(second, StoreUnavailable)
+    assert first is not second
+
+
+def test_nobody_is_left_behind_by_a_turn_that_is_ended(pool: ThreadPoolExecutor) -> None:
+    stage = Stage(pool)
+    stage.store.is_gated = False
+
+    def end_the_first() -> object:
+        turn = Turn(stage.committer.submit)
+        turn.switch(events("1"))
+        behind = stage.submit("2")
+        turn.throw()
+        return result_of(behind)
+
+    assert pool.submit(end_the_first).result(timeout=WAIT_SECONDS) == [True]
+    assert stage.store.appends == [["1", "2"]]
+    assert stage.committer.submit(events("3")) == [True]
+
+
+def test_racing_threads_that_take_turns_store_each_event_once_and_lose_none() -> None:
+    thread_count, rounds = 12, 100
+    store = FakeStore()
+    committer = build_committer(store, max_batch_events=7, max_queued_events=10_000)
+    start = threading.Barrier(thread_count)
+
+    def run(number: int) -> int:
+        start.wait(WAIT_SECONDS)
+        accepted = 0
+        for turn in range(rounds):
+            groups = [[f"{number // 2}-{turn}-{group}-{place}" for place in range(group)] for group in range(turn % 5)]
+            # Each id is submitted by two threads, of which one has none but turns.
+            if number % 2:
+                answers = submit_in_turns(committer, *groups)
+            else:
+                answers = [committer.submit(events(*ids)) for ids in groups]
+            accepted += sum(sum(answer) for answer in answers if isinstance(answer, list))
+        return accepted
+
+    with ThreadPoolExecutor(thread_count) as threads:
+        accepted = sum(threads.map(run, range(thread_count), timeout=WAIT_SECONDS))
+    assert accepted == len(store.stored)
+    assert accepted == thread_count // 2 * sum(group for turn in range(rounds) for group in range(turn % 5))
+    assert committer.queued_events == 0
 
 
 def test_racing_threads_store_each_event_once_and_lose_none() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import pytest
 
-from worker import SLOTS, ConnectionCounts
+from worker import SLOTS, ConnectionCounts, send_rest
 
 
 def count(*connections: int) -> ConnectionCounts:
@@ -37,3 +41,17 @@ def test_later_workers_take_the_places_of_those_long_gone() -> None:
     counts = count(50)
     counts.note(1 + SLOTS, 0)
     assert counts.is_ahead(1 + SLOTS) is False
+
+
+def test_the_rest_of_an_answer_is_sent_however_slowly_the_client_reads() -> None:
+    """A connection comes from the worker's poller, which never waits."""
+    client, served = socket.socketpair()
+    with client, served, ThreadPoolExecutor(1) as pool:
+        served.setblocking(False)
+        unsent = bytes(range(256)) * 40_000
+        sending = pool.submit(send_rest, SimpleNamespace(sock=served), True, unsent)
+        received = bytearray()
+        while len(received) < len(unsent):
+            received += client.recv(10_000)
+        assert sending.result(timeout=60) is True
+    assert received == unsent
