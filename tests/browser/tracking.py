@@ -45,8 +45,10 @@ class Shop:
         return [json.loads(line) for line in answer.body.splitlines()]
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as the condition holds; meanwhile pages call what tests have registered with them."""
+        """Return as soon as the condition holds; pages have called what tests have registered with them, also for what
+        happened while the condition was looked at."""
         wait_until(lambda: (self._let_pages_call(), condition())[1], seconds=PATIENCE_SECONDS)
+        self._let_pages_call()
 
     def wait_for(self, condition: Callable[[list[Event]], bool]) -> list[Event]:
         """The events, as soon as they are so."""
