@@ -137,6 +137,7 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(page: Page, production: Se
     statuses = [production.call("GET", "/v1/projects", secret=secret).status for secret in (first, second)]
     assert statuses == [401, 200]
 
+    expect(row).to_have_count(2)  # the list knows of the second one
     row.filter(has_text="works").get_by_role("button", name="Revoke").click()
     dialog.get_by_role("button", name="Revoke").click()
     expect(row.filter(has_text="revoked")).to_have_count(1)
