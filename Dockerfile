@@ -15,7 +15,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 COPY --from=build /opt/venv /opt/venv
 
 WORKDIR /srv/apptracker
-COPY app.py config.py db.py gunicorn.conf.py worker.py ingest_loop.py ./
+COPY app.py config.py db.py gunicorn.conf.py arrival.py ingest_loop.py worker.py ./
 COPY routes/ routes/
 COPY services/ services/
 COPY stores/ stores/

@@ -34,6 +34,13 @@ class JsonLogger(Logger):  # type: ignore[misc]
         logs.configure_for(_config)
         self.error_log.propagate = True
 
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        # a client that stopped reading or sending, and was given up: no error of the service
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.debug(msg, *args, **kwargs)
+        else:
+            super().exception(msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
         pass
 

@@ -4,15 +4,14 @@ A thread for each request hands the interpreter over about ten times, which cost
 single event. Here each request that has arrived whole is begun and runs until its events are queued for the commit
 (`services.turns`). When nobody has more to begin, the first commits for all, and all are answered.
 
-The loop waits for no client: other requests, large or compressed bodies, those that arrive slowly, and answers
-that are not read go to the worker's pool of threads.
+The loop waits for no client: other requests, large or compressed bodies, connections that fall silent, and answers
+that are not read go back to the worker.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import re
 import select
 import socket
 import threading
@@ -21,13 +20,12 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from arrival import Arrival, has_read_ahead
 from services.turns import Turn
 
 if TYPE_CHECKING:
     from gunicorn.workers.gthread import TConn
 
-MOST_BYTES: Final = 16_384
-"""Of such a request, its headers included. A larger batch takes long enough to have a thread to itself."""
 MOST_BEGUN: Final = 64
 """Requests of a round, so that those that wait for the commit do so for some milliseconds."""
 LINGER_MS: Final = 2
@@ -40,12 +38,7 @@ SLOW_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 10.0
 """For this long after a slow round there is no loop: in threads of their own, requests wait side by side."""
 
-_PEEK: Final = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _AT_ONCE: Final = int(socket.MSG_DONTWAIT)
-# Of requests that ask nothing of the database but who sends them, which they ask together.
-_start_pattern = re.compile(rb"POST (?:/v1/events/batch|/track|/api/analytics/collect)[ ?]")
-_length_pattern = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})[ \t]*\r\n")
-_unsuited_headers = (b"\r\ncontent-encoding:", b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nupgrade:")
 _logger = logging.getLogger("apptracker.ingest_loop")
 
 
@@ -57,12 +50,12 @@ class Server(Protocol):
     def answer(self, connection: TConn) -> Any:
         """Answer one request; True where the connection can have another one."""
 
-    def enqueue_req(self, connection: TConn) -> None:
+    def hand_over(self, connection: TConn) -> None:
         """Have a thread of the pool answer the connection's next request, or close it where there is none."""
 
     def take_back(self, connection: TConn, again: Any, unsent: bytes = b"") -> None:
         """Send the rest of an answer, then wait for the connection's next request, or close it. Neither this nor
-        `enqueue_req` raises."""
+        `hand_over` raises."""
 
 
 class Outbox:
@@ -102,28 +95,20 @@ class Outbox:
 class Member:
     """A connection of the loop."""
 
-    __slots__ = ("connection", "is_heard", "last_round", "outbox", "received")
+    __slots__ = ("connection", "is_heard", "last_round", "outbox")
 
     def __init__(self, connection: TConn) -> None:
         self.connection = connection
         self.outbox = connection.sock = Outbox(connection.sock)
-        self.received = b""
-        """The beginning of its next request."""
         self.last_round = 0
         """The latest in which it had a turn."""
         self.is_heard = True
         """Whether something arrived since idle ones were looked for."""
 
     def leave(self) -> TConn:
-        """The connection as it was, with what was received of its next request."""
-        self.hand_on()
+        """The connection as it was."""
         self.connection.sock = self.outbox.real
         return self.connection
-
-    def hand_on(self) -> None:
-        """Have the connection's parser find what was received."""
-        self.connection.parser.unreader.unread(self.received)
-        self.received = b""
 
 
 class IngestLoop:
@@ -140,6 +125,8 @@ class IngestLoop:
         self._members: dict[int, Member] = {}
         self._waiting: deque[tuple[int, Turn]] = deque()
         """Requests that wait, in the order in which their events were queued."""
+        self._whole: dict[int, None] = {}
+        """Members that came with a request, of which nothing is left to arrive, and had no turn yet."""
         self._round = 0
 
     @property
@@ -147,9 +134,17 @@ class IngestLoop:
         """Whether a thread answers the connections now."""
         return self._is_running
 
-    def has_room_for(self, connection: TConn) -> bool:
-        """Whether the connection's next request, of which some has arrived, is one for the loop."""
-        return self._server.alive and monotonic() >= self._paused_until and is_suited(connection)
+    def suits(self, connection: TConn) -> bool:
+        """Whether the connection's next request, which is whole, is one for the loop."""
+        arrival: Arrival = connection.arrival
+        return arrival.is_small_ingest and self._server.alive and monotonic() >= self._paused_until
+
+    def offer(self, connection: TConn) -> bool:
+        """Have the loop answer this connection, if a thread runs it. It is the loop's from then on."""
+        with self._mutex:
+            if self._is_running:
+                self._arrivals.append(connection)
+            return self._is_running
 
     def join(self, connection: TConn) -> None:
         """Have the loop answer this connection, which is its own from now on, whatever happens. If no thread runs the
@@ -168,10 +163,10 @@ class IngestLoop:
     def _run(self) -> None:
         idle_at = monotonic() + IDLE_SECONDS
         while True:
-            self._let_in()
             self._round += 1
             began = monotonic()
-            arrived = self._listen(LINGER_MS)
+            self._let_in()
+            arrived = self._listen(0 if self._whole else LINGER_MS)
             if not arrived or not self._server.alive or began < self._paused_until:
                 self._give_back(list(self._members))
                 if self._has_ended():
@@ -193,6 +188,8 @@ class IngestLoop:
             number = member.connection.sock.fileno()
             self._members[number] = member
             self._poll.register(number, select.POLLIN)
+            if member.connection.arrival.is_whole:
+                self._whole[number] = None
 
     def _has_ended(self) -> bool:
         with self._mutex:
@@ -201,7 +198,7 @@ class IngestLoop:
 
     def _listen(self, timeout_ms: int) -> list[int]:
         """Who has sent something and had no turn in this round, first who had none for the longest time."""
-        arrived = [number for number, _ in self._poll.poll(timeout_ms)]
+        arrived = self._whole | dict.fromkeys(number for number, _ in self._poll.poll(timeout_ms))
         for number in arrived:
             self._members[number].is_heard = True
         return sorted(
@@ -229,22 +226,15 @@ class IngestLoop:
     def _begin(self, number: int) -> None:
         member = self._members[number]
         member.last_round = self._round
-        try:
-            arrived = member.outbox.real.recv(MOST_BYTES, _AT_ONCE)
-        except BlockingIOError:
-            return
-        except OSError:
-            arrived = b""
-        if not arrived:
+        self._whole.pop(number, None)
+        arrival: Arrival = member.connection.arrival
+        if not (arrival.is_whole or arrival.receive()):
             self._server.take_back(self._remove(number), False)
-            return
-        member.received += arrived
-        size = measure_request(member.received)
-        if size is None:
-            self._server.enqueue_req(self._remove(number))
-        elif size <= len(member.received):
-            member.hand_on()
+        elif arrival.is_small_ingest and arrival.is_whole:
+            arrival.hand_on()
             self._go_on(number, Turn(self._server.answer), member.connection)
+        elif arrival.size is not None and not arrival.is_small_ingest:
+            self._server.hand_over(self._remove(number))
 
     def _go_on(self, number: int, turn: Turn, *arguments: TConn) -> None:
         """Run the connection's request until it is answered, or has to wait (again)."""
@@ -266,7 +256,11 @@ class IngestLoop:
 
     def _give_back(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            self._server.take_back(self._remove(number), True)
+            connection = self._remove(number)
+            if connection.arrival.is_whole:
+                self._server.hand_over(connection)
+            else:
+                self._server.take_back(connection, True)
 
     def _abandon(self) -> None:
         """Let the requests that wait end, since others may wait for them, and close every connection."""
@@ -277,41 +271,12 @@ class IngestLoop:
             left = [*self._arrivals, *(member.leave() for member in self._members.values())]
             self._arrivals.clear()
             self._members.clear()
+            self._whole.clear()
             self._poll = select.poll()
         for connection in left:
             self._server.take_back(connection, False)
 
     def _remove(self, number: int) -> TConn:
         self._poll.unregister(number)
+        self._whole.pop(number, None)
         return self._members.pop(number).leave()
-
-
-def is_suited(connection: TConn) -> bool:
-    """Whether the connection's next request, of which some has arrived, is one for the loop."""
-    if not connection.initialized or has_read_ahead(connection):
-        return False
-    try:
-        return measure_request(connection.sock.recv(MOST_BYTES, _PEEK)) is not None
-    except (OSError, ValueError):  # nothing has arrived, or it is encrypted
-        return False
-
-
-def has_read_ahead(connection: TConn) -> bool:
-    """Whether a part of the connection's next request has left the socket already."""
-    return bool(connection.parser.unreader.buf.getvalue())
-
-
-def measure_request(received: bytes) -> int | None:
-    """Bytes of the small ingest request that begins so, more than were received where that cannot be told yet; None
-    for any other request."""
-    if not _start_pattern.match(received):
-        return None
-    end = received.find(b"\r\n\r\n") + 2
-    if end < 2:
-        return len(received) + 1 if len(received) < MOST_BYTES else None
-    head = received[:end].lower()
-    length = _length_pattern.search(head)
-    if length is None or any(name in head for name in _unsuited_headers):
-        return None
-    size = end + 2 + int(length[1])
-    return size if size <= MOST_BYTES else None

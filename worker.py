@@ -1,15 +1,19 @@
-"""gunicorn's threaded worker, with a fair share of the connections for each worker and less handing over inside one.
+"""gunicorn's threaded worker: a fair share of the connections for each worker, less handing over inside one, and no
+thread for a request that has not arrived.
 
-Both matter on small machines. Measured with 32 kept connections on two workers: gunicorn's own worker gave one of them
-up to all 32, so that half of the machine stood still; and each request went from its thread to the main thread and
-back, which takes a third of the interpreter's time for a small one.
+The first two matter on small machines. Measured with 32 kept connections on two workers: gunicorn's own worker gave one
+of them up to all 32, so that half of the machine stood still; and each request went from its thread to the main thread
+and back, which takes a third of the interpreter's time for a small one. The third keeps clients who begin requests and
+do not go on from holding every thread.
 """
 
 from __future__ import annotations
 
 import mmap
 import select
+import selectors
 import socket
+import struct
 import time
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,12 +22,20 @@ from typing import Any, Final
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from arrival import Arrival, has_read_ahead
 from ingest_loop import IngestLoop
 
 LINGER_MS: Final = 2
 """How long a thread waits for the next request on its connection before it gives the connection back."""
 YIELD_SECONDS: Final = 0.001
 """How long a worker that has more connections than another leaves it the next one."""
+READ_SECONDS: Final = 20
+"""A client that sends nothing more of a large request for this long is given up."""
+SEND_SECONDS: Final = 120
+"""A client that reads nothing of its answer for this long is given up: less than a third of what the kernel keeps for
+it, which is 4 MB at the most."""
+CLOSE_SECONDS: Final = 2.0
+"""How long a client has to close its side. Closed at once, a connection takes back what the client has not read yet."""
 SLACK: Final = 2
 """By how many connections workers may differ: who calls anew for each request is not to wait for nothing."""
 SLOTS: Final = 256
@@ -65,6 +77,10 @@ class FairThreadWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ingest_loop = IngestLoop(self)
+        self._gathers = not (self.cfg.is_ssl or "h2" in self.cfg.http_protocols)
+        """Where it can be seen what arrives."""
+        self._closing: dict[TConn, float] = {}
+        """Connections that wait for the client to close its side, until when."""
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, unless a worker with fewer takes it meanwhile."""
@@ -76,36 +92,54 @@ class FairThreadWorker(ThreadWorker):
     def notify(self) -> None:
         """Show a sign of life, as gunicorn asks in each turn of the main loop, and the count of connections."""
         super().notify()
+        now = time.monotonic()
+        for conn in [conn for conn, deadline in self._closing.items() if deadline < now]:
+            self._end(conn)
         COUNTS.note(self.age, self.nr_conns)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Have the connection's next request answered as soon as it is whole. Called in the main thread."""
+        if not self._gathers:
+            super().enqueue_req(conn)
+            return
+        conn.init()
+        arrival = fetch_arrival(conn)
+        if not arrival.receive() or arrival.is_late:
+            self.take_back(conn, False)
+        elif not arrival.is_whole:
+            self.take_back(conn, True)
+        elif not (self.ingest_loop.suits(conn) and self.ingest_loop.offer(conn)):
+            try:
+                super().enqueue_req(conn)
+            except RuntimeError:  # no thread can be started, or the pool has ended
+                self.take_back(conn, False)
 
     def handle(self, conn: TConn) -> Any:
         """Answer the requests of a connection as long as the next one follows at once and nobody waits for a thread."""
-        if self.ingest_loop.is_running and self._may_join(conn):
-            return self._join(conn)
-        again = self.answer(conn)
-        while again is True and self.alive and self.tpool._work_queue.empty() and is_readable(conn.sock):
-            if self._may_join(conn):
-                return self._join(conn)
+        if not self._gathers:
+            return self.answer(conn)
+        arrival = fetch_arrival(conn)
+        while True:
+            arrival.hand_on()
             again = self.answer(conn)
-        return again
-
-    def _may_join(self, conn: TConn) -> bool:
-        return self.cfg.threads > 1 and self.ingest_loop.has_room_for(conn)
-
-    def _join(self, conn: TConn) -> object:
-        self.ingest_loop.join(conn)
-        return _KEPT
+            is_free = again is True and self.alive and self.tpool._work_queue.empty()
+            if not is_free or has_read_ahead(conn) or not is_readable(conn.sock):
+                return again
+            if not arrival.receive():
+                return False
+            if not arrival.is_whole:
+                return True
+            if self.cfg.threads > 1 and self.ingest_loop.suits(conn):
+                self.ingest_loop.join(conn)
+                return _KEPT
 
     def answer(self, connection: TConn) -> Any:
         """Answer one request; True where the connection can have another one."""
         return super().handle(connection)
 
-    def enqueue_req(self, conn: TConn) -> None:
+    def hand_over(self, connection: TConn) -> None:
         """Have a thread of the pool answer the connection's next request, or close it where there is none."""
-        try:
-            super().enqueue_req(conn)
-        except RuntimeError:  # no thread can be started, or the pool has ended
-            self.take_back(conn, False)
+        self.method_queue.defer(self.enqueue_req, connection)
 
     def take_back(self, connection: TConn, again: Any, unsent: bytes = b"") -> None:
         """Send the rest of an answer, then wait for the connection's next request, or close it."""
@@ -117,9 +151,57 @@ class FairThreadWorker(ThreadWorker):
         ended.add_done_callback(partial(self.method_queue.defer, self.finish_request, connection))
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
-        """Go on with a connection that a thread is done with, unless the loop has it."""
-        if fs.cancelled() or fs.exception() is not None or fs.result() is not _KEPT:
-            super().finish_request(conn, fs)
+        """Go on with a connection that a thread is done with, unless the loop has it. Called in the main thread, which
+        waits for nobody: gunicorn would wait there for the client to close."""
+        again = not fs.cancelled() and fs.exception() is None and fs.result()
+        if again or not self._gathers:
+            if again is not _KEPT:
+                super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+        except (OSError, ValueError, KeyError):  # it is closed, or the client has reset it
+            self._close(conn)
+        else:
+            self._closing[conn] = time.monotonic() + CLOSE_SECONDS
+
+    def _drain(self, conn: TConn, connection: socket.socket) -> None:
+        """Drop what a client sends behind its last answer; close when it has closed."""
+        try:
+            ended = not connection.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            ended = True
+        if ended:
+            self._end(conn)
+
+    def _end(self, conn: TConn) -> None:
+        del self._closing[conn]
+        self.poller.unregister(conn.sock)
+        self._close(conn)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+
+def fetch_arrival(connection: TConn) -> Arrival:
+    """What has arrived of the connection's next request."""
+    if not hasattr(connection, "arrival"):
+        connection.arrival = Arrival(connection)
+        limit_waits(connection.sock, READ_SECONDS, SEND_SECONDS)
+    arrival: Arrival = connection.arrival
+    return arrival
+
+
+def limit_waits(connection: socket.socket, read_seconds: float, send_seconds: float) -> None:
+    """Have reads and writes that would wait for longer without any progress raise BlockingIOError."""
+    for option, seconds in ((socket.SO_RCVTIMEO, read_seconds), (socket.SO_SNDTIMEO, send_seconds)):
+        time_value = struct.pack("@ll", int(seconds), round(seconds % 1 * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, option, time_value)
 
 
 def send_rest(connection: TConn, again: Any, unsent: bytes) -> Any:

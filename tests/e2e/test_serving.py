@@ -226,3 +226,31 @@ def test_a_client_that_never_reads_holds_nobody_up(service: Service) -> None:
             events = [{"eventName": "click", "eventId": str(number)}]
             assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
             assert service.post_events(project_key, events).json["duplicates"] == 1
+
+
+def test_clients_that_begin_requests_and_do_not_go_on_hold_nobody_up(service: Service) -> None:
+    threads = service.config.threads * service.config.workers
+    project_key = service.create_project()["projectKey"]
+    beginnings = (
+        b"", b"P", b"GET /health HTTP/1.1\r\nHost: a\r\n",
+        b"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
+    )  # fmt: skip
+    with ExitStack() as stack:
+        for beginning in beginnings:
+            for _ in range(threads):
+                stalled = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
+                stalled.sendall(beginning)
+        kept = stack.enter_context(closing(service.build_connection()))
+        for number in range(10):
+            events = [{"eventName": "click", "eventId": str(number)}]
+            assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
+            assert service.post_events(project_key, events).json["duplicates"] == 1
+        for _ in range(threads):
+            leaving = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
+            leaving.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        started = time.monotonic()
+        assert service.call("GET", "/health").status == 200
+        assert time.monotonic() - started < threads / 2, "nobody waits for clients to close, one after the other"
+        # who goes on is answered
+        stalled.sendall(b" " * 98 + b"}")
+        assert stalled.recv(65536).startswith(b"HTTP/1.1 400 ")

@@ -15,16 +15,8 @@ import pytest
 from gunicorn.http.unreader import SocketUnreader
 
 import ingest_loop
-from ingest_loop import (
-    MOST_BEGUN,
-    MOST_BYTES,
-    PAUSE_SECONDS,
-    SLOW_SECONDS,
-    IngestLoop,
-    has_read_ahead,
-    is_suited,
-    measure_request,
-)
+from arrival import Arrival, has_read_ahead
+from ingest_loop import MOST_BEGUN, PAUSE_SECONDS, SLOW_SECONDS, IngestLoop
 from services.turns import give_way
 from tests.servers import wait_until
 
@@ -45,7 +37,8 @@ class Client:
         self.sock, served = socket.socketpair()
         self.sock.settimeout(PATIENCE_SECONDS)
         parser = SimpleNamespace(unreader=SocketUnreader(served))
-        self.connection: Any = SimpleNamespace(sock=served, parser=parser, initialized=True, client=self)
+        self.connection: Any = SimpleNamespace(sock=served, parser=parser, client=self)
+        self.connection.arrival = Arrival(self.connection)
         self.served = served
 
     def send(self, *bodies: str) -> None:
@@ -69,7 +62,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.alive = True
         self.steps: list[str] = []
-        self.enqueued: list[Any] = []
+        self.handed_over: list[Any] = []
         self.taken_back: list[tuple[Any, Any, bytes]] = []
         self.answer_size = 0
         self.on_answer: Callable[[str], object] = lambda body: None
@@ -99,8 +92,8 @@ class FakeServer:
         connection.sock.sendall(b"." * (self.answer_size or 1))
         return body != "end"
 
-    def enqueue_req(self, connection: Any) -> None:
-        self.enqueued.append(connection)
+    def hand_over(self, connection: Any) -> None:
+        self.handed_over.append(connection)
 
     def take_back(self, connection: Any, again: Any, unsent: bytes = b"") -> None:
         self.taken_back.append((connection, again, unsent))
@@ -129,67 +122,6 @@ def run(server: FakeServer, *clients: Client) -> None:
 
 def ends(server: FakeServer) -> list[tuple[str, Any, bytes]]:
     return [(connection.client.name, again, unsent) for connection, again, unsent in server.taken_back]
-
-
-class TestWhichRequests:
-    def test_a_small_one_that_is_there_whole(self) -> None:
-        request = build_request('{"events":[]}')
-        assert measure_request(request) == len(request)
-
-    def test_another_one_behind_it_is_not_measured(self) -> None:
-        request = build_request("{}")
-        assert measure_request(request + request) == len(request)
-
-    @pytest.mark.parametrize("target", ["/track", "/api/analytics/collect", "/track?projectKey=p"])
-    def test_the_other_doors_for_single_events(self, target: str) -> None:
-        request = build_request("{}", target=target)
-        assert measure_request(request) == len(request)
-
-    def test_the_name_of_a_header_has_no_case(self) -> None:
-        request = b"POST /track HTTP/1.1\r\nCONTENT-LENGTH:2\r\n\r\n{}"
-        assert measure_request(request) == len(request)
-
-    @pytest.mark.parametrize("missing", [1, 2, 30])
-    def test_one_that_has_not_arrived_whole(self, missing: int) -> None:
-        request = build_request('{"events":[]}')
-        size = measure_request(request[:-missing])
-        assert size is not None
-        assert size > len(request) - missing
-
-    @pytest.mark.parametrize(
-        "request_",
-        [
-            b"",
-            b"GET /health HTTP/1.1\r\n\r\n",
-            build_request("{}", target="/v1/events/batches"),
-            build_request("{}", target="/v1/projects"),
-            build_request("{}", "Content-Encoding: gzip"),
-            build_request("{}", "Transfer-Encoding: chunked"),
-            build_request("{}", "Expect: 100-continue"),
-            build_request("{}", "Upgrade: h2c"),
-            b"POST /v1/events/batch HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            b"POST /v1/events/batch HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-            b"POST /v1/events/batch HTTP/1.1\r\nContent-Length: 1e1\r\n\r\n",
-            b"POST /v1/events/batch HTTP/1.1\r\nX-Content-Length: 2\r\n\r\n{}",
-            build_request("", length=MOST_BYTES),
-            build_request("", length=10**12),
-            b"POST /v1/events/batch HTTP/1.1\r\nX-Long: " + b"x" * MOST_BYTES,
-        ],
-        ids=lambda request: request[:60].decode(),
-    )
-    def test_none_that_could_take_longer_and_no_other(self, request_: bytes) -> None:
-        assert measure_request(request_) is None
-
-    def test_only_what_has_arrived_and_is_not_read_yet(self, connect: Callable[[str], Client]) -> None:
-        client = connect("a")
-        assert not is_suited(client.connection)
-        client.send("x")
-        assert is_suited(client.connection)
-        client.connection.initialized = False
-        assert not is_suited(client.connection)
-        client.connection.initialized = True
-        client.connection.parser.unreader.unread(b"P")
-        assert not is_suited(client.connection)
 
 
 class TestRounds:
@@ -284,14 +216,16 @@ class TestRounds:
         loop = IngestLoop(server)
         client = connect("a")
         client.send("1")
-        assert loop.has_room_for(client.connection)
+        client.connection.arrival.receive()
+        assert loop.suits(client.connection)
         server.on_answer = lambda body: now.__setitem__(0, now[0] + SLOW_SECONDS + 0.1)
         loop.join(client.connection)
         assert client.read() == "1."
         client.send("2")
-        assert not loop.has_room_for(client.connection)
+        client.connection.arrival.receive()
+        assert not loop.suits(client.connection)
         now[0] += PAUSE_SECONDS
-        assert loop.has_room_for(client.connection)
+        assert loop.suits(client.connection)
 
     def test_connections_that_come_later_are_answered_too(
         self, server: FakeServer, connect: Callable[[str], Client]
@@ -310,6 +244,54 @@ class TestRounds:
         assert first.read() == "1."
         assert not loop.is_running
         assert len(server.taken_back) == 21
+
+    def test_who_comes_with_a_request_is_answered_without_sending_more(
+        self, server: FakeServer, connect: Callable[[str], Client]
+    ) -> None:
+        first, second, third = connect("a"), connect("b"), connect("c")
+        for client in (first, second):
+            client.send(client.name)
+            assert client.connection.arrival.receive()
+        third.send("c")
+        run(server, first, second, third)
+        assert server.steps[:3] == ["begin a", "begin b", "begin c"]
+        assert [client.read() for client in (first, second, third)] == ["A.", "B.", "C."]
+
+    def test_however_many_come_with_a_request_all_are_answered(
+        self, server: FakeServer, connect: Callable[[str], Client]
+    ) -> None:
+        clients = [connect(str(number)) for number in range(3 * MOST_BEGUN)]
+        for client in clients:
+            client.send(client.name)
+            assert client.connection.arrival.receive()
+        run(server, *clients)
+        assert [client.read() for client in clients] == [f"{client.name}." for client in clients]
+
+    def test_who_comes_with_a_request_when_the_loop_ends_has_a_thread(
+        self, server: FakeServer, connect: Callable[[str], Client]
+    ) -> None:
+        last, late = connect("a"), connect("b")
+        last.send("stop")
+        late.send("b")
+        assert late.connection.arrival.receive()
+        loop = IngestLoop(server)
+        server.on_answer = lambda body: loop.offer(late.connection)
+        loop.join(last.connection)
+        assert last.read() == "STOP."
+        assert server.handed_over == [late.connection]
+        assert late.connection.arrival.is_whole
+
+    def test_a_connection_is_only_taken_while_somebody_answers(
+        self, server: FakeServer, connect: Callable[[str], Client]
+    ) -> None:
+        loop, first, second = IngestLoop(server), connect("a"), connect("b")
+        for client in (first, second):
+            client.send(client.name)
+            client.connection.arrival.receive()
+        assert not loop.offer(second.connection)
+        server.on_answer = lambda body: loop.offer(second.connection) if body == "a" else None
+        loop.join(first.connection)
+        assert [client.read() for client in (first, second)] == ["A.", "B."]
 
     def test_an_idle_connection_is_given_back_while_others_are_busy(
         self, server: FakeServer, connect: Callable[[str], Client]
@@ -362,15 +344,18 @@ class TestClients:
         assert client.read() == "BODY."
         assert server.steps.count("begin body") == 1
 
-    def test_the_rest_of_a_slow_request_is_for_the_pool(
+    def test_who_goes_on_later_is_given_back_with_what_has_arrived(
         self, server: FakeServer, connect: Callable[[str], Client]
     ) -> None:
         client = connect("a")
         client.sock.sendall(build_request("body")[:-1])
         run(server, client)
         assert server.steps == []
-        assert has_read_ahead(client.connection), "nothing of it is lost"
         assert ends(server) == [("a", True, b"")]
+        client.sock.sendall(b"y")
+        arrival = client.connection.arrival
+        assert arrival.receive()
+        assert arrival.is_whole, "nothing of it is lost"
 
     def test_another_request_is_for_the_pool_and_nothing_of_it_is_lost(
         self, server: FakeServer, connect: Callable[[str], Client]
@@ -378,7 +363,9 @@ class TestClients:
         client = connect("a")
         client.sock.sendall(b"GET /health HTTP/1.1\r\n\r\n")
         run(server, client)
-        assert server.enqueued == [client.connection]
+        assert server.handed_over == [client.connection]
+        assert client.connection.arrival.is_whole
+        client.connection.arrival.hand_on()
         assert client.connection.parser.unreader.read() == b"GET /health HTTP/1.1\r\n\r\n"
         assert client.connection.sock is client.served
 
@@ -442,7 +429,7 @@ class TestClients:
         breaking.sock.sendall(b"GET /health HTTP/1.1\r\n\r\n")
         loop._arrivals.extend([waiting.connection, breaking.connection, silent.connection])
         with monkeypatch.context() as patched:
-            patched.setattr(server, "enqueue_req", lambda connection: 1 / 0)
+            patched.setattr(server, "hand_over", lambda connection: 1 / 0)
             loop._is_running = True
             with pytest.raises(ZeroDivisionError):
                 loop._run()

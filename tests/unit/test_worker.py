@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from worker import SLOTS, ConnectionCounts, send_rest
+from worker import SLOTS, ConnectionCounts, limit_waits, send_rest
 
 
 def count(*connections: int) -> ConnectionCounts:
@@ -55,3 +55,14 @@ def test_the_rest_of_an_answer_is_sent_however_slowly_the_client_reads() -> None
             received += client.recv(10_000)
         assert sending.result(timeout=60) is True
     assert received == unsent
+
+
+def test_a_client_that_does_not_go_on_is_given_up() -> None:
+    client, served = socket.socketpair()
+    with client, served:
+        limit_waits(served, 0.01, 0.01)
+        with pytest.raises(BlockingIOError):
+            served.recv(1)
+        with pytest.raises(BlockingIOError):
+            served.sendall(bytes(50_000_000))
+        assert client.recv(1)
