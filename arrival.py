@@ -24,8 +24,10 @@ MOST_SECONDS: Final = 60.0
 MOST_SMALL: Final = 16_384
 """Bytes of a small request, its head included. A larger batch takes long enough to have a thread to itself."""
 
+AT_ONCE: Final = int(socket.MSG_DONTWAIT)
+"""Has a socket do what can be done without waiting."""
+
 _CHUNK: Final = 65_536
-_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 # Of requests that ask nothing of the database but who sends them, which they ask together.
 _ingest_pattern = re.compile(rb"POST (?:/v1/events/batch|/track|/api/analytics/collect)[ ?]")
 _length_pattern = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r\n")
@@ -71,7 +73,7 @@ class Arrival:
             self._add(self._connection.parser.unreader.take_buffered())
         while not self.is_whole:
             try:
-                chunk = self._connection.sock.recv(_CHUNK, _AT_ONCE)
+                chunk = self._connection.sock.recv(_CHUNK, AT_ONCE)
             except BlockingIOError:
                 break
             except OSError:

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from arrival import Arrival, has_read_ahead
+from arrival import AT_ONCE, Arrival, has_read_ahead
 from services.turns import Turn
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ SLOW_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 10.0
 """For this long after a slow round there is no loop: in threads of their own, requests wait side by side."""
 
-_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
 _logger = logging.getLogger("apptracker.ingest_loop")
 
 
@@ -87,7 +86,7 @@ class Outbox:
         answer = b"".join(self.parts)
         self.parts.clear()
         try:
-            return answer[self.real.send(answer, _AT_ONCE) :] if answer else b""
+            return answer[self.real.send(answer, AT_ONCE) :] if answer else b""
         except BlockingIOError:
             return answer
 
@@ -118,7 +117,8 @@ class IngestLoop:
         self._server = server
         self._mutex = threading.Lock()
         self._arrivals: deque[TConn] = deque()
-        self._is_running = False
+        self.is_running = False
+        """Whether a thread answers the connections now."""
         self._paused_until = 0.0
         # Of the thread that runs the loop:
         self._poll = select.poll()
@@ -129,11 +129,6 @@ class IngestLoop:
         """Members that came with a request, of which nothing is left to arrive, and had no turn yet."""
         self._round = 0
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a thread answers the connections now."""
-        return self._is_running
-
     def suits(self, connection: TConn) -> bool:
         """Whether the connection's next request, which is whole, is one for the loop."""
         arrival: Arrival = connection.arrival
@@ -142,18 +137,18 @@ class IngestLoop:
     def offer(self, connection: TConn) -> bool:
         """Have the loop answer this connection, if a thread runs it. It is the loop's from then on."""
         with self._mutex:
-            if self._is_running:
+            if self.is_running:
                 self._arrivals.append(connection)
-            return self._is_running
+            return self.is_running
 
     def join(self, connection: TConn) -> None:
         """Have the loop answer this connection, which is its own from now on, whatever happens. If no thread runs the
         loop, the caller's does, and returns when no connection is left."""
         with self._mutex:
             self._arrivals.append(connection)
-            if self._is_running:
+            if self.is_running:
                 return
-            self._is_running = True
+            self.is_running = True
         try:
             self._run()
         except Exception:
@@ -193,8 +188,8 @@ class IngestLoop:
 
     def _has_ended(self) -> bool:
         with self._mutex:
-            self._is_running = bool(self._arrivals)
-            return not self._is_running
+            self.is_running = bool(self._arrivals)
+            return not self.is_running
 
     def _listen(self, timeout_ms: int) -> list[int]:
         """Who has sent something and had no turn in this round, first who had none for the longest time."""
@@ -267,7 +262,7 @@ class IngestLoop:
         while self._waiting:
             self._go_on(*self._waiting.popleft())
         with self._mutex:
-            self._is_running = False
+            self.is_running = False
             left = [*self._arrivals, *(member.leave() for member in self._members.values())]
             self._arrivals.clear()
             self._members.clear()

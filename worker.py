@@ -102,8 +102,11 @@ class FairThreadWorker(ThreadWorker):
         if not self._gathers:
             super().enqueue_req(conn)
             return
-        conn.init()
-        arrival = fetch_arrival(conn)
+        if not conn.initialized:
+            conn.init()
+            conn.arrival = Arrival(conn)
+            limit_waits(conn.sock, READ_SECONDS, SEND_SECONDS)
+        arrival: Arrival = conn.arrival
         if not arrival.receive() or arrival.is_late:
             self.take_back(conn, False)
         elif not arrival.is_whole:
@@ -118,7 +121,7 @@ class FairThreadWorker(ThreadWorker):
         """Answer the requests of a connection as long as the next one follows at once and nobody waits for a thread."""
         if not self._gathers:
             return self.answer(conn)
-        arrival = fetch_arrival(conn)
+        arrival: Arrival = conn.arrival
         while True:
             arrival.hand_on()
             again = self.answer(conn)
@@ -186,15 +189,6 @@ class FairThreadWorker(ThreadWorker):
     def _close(self, conn: TConn) -> None:
         self.nr_conns -= 1
         conn.close()
-
-
-def fetch_arrival(connection: TConn) -> Arrival:
-    """What has arrived of the connection's next request."""
-    if not hasattr(connection, "arrival"):
-        connection.arrival = Arrival(connection)
-        limit_waits(connection.sock, READ_SECONDS, SEND_SECONDS)
-    arrival: Arrival = connection.arrival
-    return arrival
 
 
 def limit_waits(connection: socket.socket, read_seconds: float, send_seconds: float) -> None:

@@ -185,13 +185,10 @@ def test_small_requests_of_many_kept_connections_have_their_own_answers(service:
 def test_events_are_taken_from_clients_in_any_pieces_and_without_pauses(service: Service) -> None:
     project_key = service.create_project()["projectKey"]
 
-    def build(number: int) -> bytes:
-        event = {"eventId": f"p{number}", "eventName": "click"}
-        body = json.dumps({"projectKey": project_key, "events": [event]})
-        head = f"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nX-Request-Id: r{number}\r\nContent-Length: {len(body)}"
-        return f"{head}\r\n\r\n{body}".encode()
-
-    stream = b"".join(build(number) for number in range(300))
+    stream = b"".join(
+        build_batch(project_key, [{"eventId": f"p{number}", "eventName": "click"}], request_id=f"r{number}")
+        for number in range(300)
+    )
     with socket.create_connection(("127.0.0.1", service.config.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -212,8 +209,7 @@ def test_events_are_taken_from_clients_in_any_pieces_and_without_pauses(service:
 
 def test_a_client_that_never_reads_holds_nobody_up(service: Service) -> None:
     project_key = service.create_project()["projectKey"]
-    body = json.dumps({"projectKey": project_key, "events": [{"eventName": 7}] * 300})
-    request = f"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    request = build_batch(project_key, [{"eventName": 7}] * 300)
     with ExitStack() as stack:
         for _ in range(4):
             deaf = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
@@ -221,11 +217,7 @@ def test_a_client_that_never_reads_holds_nobody_up(service: Service) -> None:
             with suppress(BlockingIOError):
                 for _ in range(10_000):
                     deaf.sendall(request)
-        kept = stack.enter_context(closing(service.build_connection()))
-        for number in range(50):
-            events = [{"eventName": "click", "eventId": str(number)}]
-            assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
-            assert service.post_events(project_key, events).json["duplicates"] == 1
+        check_events_are_taken(service, project_key, 50)
 
 
 def test_clients_that_begin_requests_and_do_not_go_on_hold_nobody_up(service: Service) -> None:
@@ -240,11 +232,7 @@ def test_clients_that_begin_requests_and_do_not_go_on_hold_nobody_up(service: Se
             for _ in range(threads):
                 stalled = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
                 stalled.sendall(beginning)
-        kept = stack.enter_context(closing(service.build_connection()))
-        for number in range(10):
-            events = [{"eventName": "click", "eventId": str(number)}]
-            assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
-            assert service.post_events(project_key, events).json["duplicates"] == 1
+        check_events_are_taken(service, project_key, 10)
         for _ in range(threads):
             leaving = stack.enter_context(socket.create_connection(("127.0.0.1", service.config.port)))
             leaving.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -254,3 +242,19 @@ def test_clients_that_begin_requests_and_do_not_go_on_hold_nobody_up(service: Se
         # who goes on is answered
         stalled.sendall(b" " * 98 + b"}")
         assert stalled.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+def build_batch(project_key: str, events: list[dict[str, Any]], *, request_id: str = "r") -> bytes:
+    """The request with these events as it goes over the wire."""
+    body = json.dumps({"projectKey": project_key, "events": events})
+    head = f"POST /v1/events/batch HTTP/1.1\r\nHost: a\r\nX-Request-Id: {request_id}\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n{body}".encode()
+
+
+def check_events_are_taken(service: Service, project_key: str, count: int) -> None:
+    """Events are taken one after the other, each first on a connection that is kept, then on one of its own."""
+    with closing(service.build_connection()) as kept:
+        for number in range(count):
+            events = [{"eventName": "click", "eventId": str(number)}]
+            assert service.post_events(project_key, events, kept=kept).json["accepted"] == 1
+            assert service.post_events(project_key, events).json["duplicates"] == 1

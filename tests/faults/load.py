@@ -25,6 +25,8 @@ class Load:
         self._service = service
         self._project_key = project_key
         self._batch_events = batch_events
+        self.most_under_way = clients * batch_events
+        """Events that are not acknowledged yet, at the most."""
         self._is_ending = threading.Event()
         self._is_abandoned = threading.Event()
         self._lock = threading.Lock()

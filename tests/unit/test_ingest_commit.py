@@ -320,14 +320,24 @@ def test_nobody_is_left_behind_by_a_turn_that_is_ended(pool: ThreadPoolExecutor)
     assert stage.committer.submit(events("3")) == [True]
 
 
+def race(thread_count: int, run: Callable[[int], int]) -> int:
+    """The sum of what `run` returns in so many threads that begin at once; each is given its number."""
+    start = threading.Barrier(thread_count)
+
+    def run_from_start(number: int) -> int:
+        start.wait(WAIT_SECONDS)
+        return run(number)
+
+    with ThreadPoolExecutor(thread_count) as threads:
+        return sum(threads.map(run_from_start, range(thread_count), timeout=WAIT_SECONDS))
+
+
 def test_racing_threads_that_take_turns_store_each_event_once_and_lose_none() -> None:
     thread_count, rounds = 12, 100
     store = FakeStore()
     committer = build_committer(store, max_batch_events=7, max_queued_events=10_000)
-    start = threading.Barrier(thread_count)
 
     def run(number: int) -> int:
-        start.wait(WAIT_SECONDS)
         accepted = 0
         for turn in range(rounds):
             groups = [[f"{number // 2}-{turn}-{group}-{place}" for place in range(group)] for group in range(turn % 5)]
@@ -339,8 +349,7 @@ def test_racing_threads_that_take_turns_store_each_event_once_and_lose_none() ->
             accepted += sum(sum(answer) for answer in answers if isinstance(answer, list))
         return accepted
 
-    with ThreadPoolExecutor(thread_count) as threads:
-        accepted = sum(threads.map(run, range(thread_count), timeout=WAIT_SECONDS))
+    accepted = race(thread_count, run)
     assert accepted == len(store.stored)
     assert accepted == thread_count // 2 * sum(group for turn in range(rounds) for group in range(turn % 5))
     assert committer.queued_events == 0
@@ -350,10 +359,8 @@ def test_racing_threads_store_each_event_once_and_lose_none() -> None:
     thread_count, rounds = 16, 200
     store = FakeStore()
     committer = build_committer(store, max_batch_events=7, max_queued_events=10_000)
-    start = threading.Barrier(thread_count)
 
     def run(number: int) -> int:
-        start.wait(WAIT_SECONDS)
         accepted = 0
         for turn in range(rounds):
             # Each id is submitted by two threads, in groups of differing size.
@@ -361,7 +368,6 @@ def test_racing_threads_store_each_event_once_and_lose_none() -> None:
             accepted += sum(committer.submit(events(*ids)))
         return accepted
 
-    with ThreadPoolExecutor(thread_count) as threads:
-        accepted = sum(threads.map(run, range(thread_count), timeout=WAIT_SECONDS))
+    accepted = race(thread_count, run)
     assert accepted == len(store.stored) == thread_count // 2 * sum(turn % 4 for turn in range(rounds))
     assert committer.queued_events == 0

@@ -19,14 +19,11 @@ from arrival import Arrival, has_read_ahead
 from ingest_loop import MOST_BEGUN, PAUSE_SECONDS, SLOW_SECONDS, IngestLoop
 from services.turns import give_way
 from tests.servers import wait_until
+from tests.service import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 60
 
-
-def build_request(body: str, *headers: str, target: str = "/v1/events/batch", length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    lines = [f"POST {target} HTTP/1.1", "Host: localhost", *headers, f"Content-Length: {size}", "", body]
-    return "\r\n".join(lines).encode()
+def build_request(body: str) -> bytes:
+    return f"POST /v1/events/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 class Client:
@@ -113,7 +110,7 @@ def connect() -> Iterator[Callable[[str], Client]]:
 def run(server: FakeServer, *clients: Client) -> None:
     """Have a loop answer the clients, all of whom are there from the start, until it has nothing to do."""
     loop = IngestLoop(server)
-    loop._is_running = True
+    loop.is_running = True
     for client in clients:
         loop.join(client.connection)
     loop._run()
@@ -300,7 +297,7 @@ class TestRounds:
         idle.send("1")
         busy.send("0")
         loop = IngestLoop(server)
-        loop._is_running = True
+        loop.is_running = True
         loop.join(idle.connection)
         loop.join(busy.connection)
         running = threading.Thread(target=loop._run)
@@ -430,7 +427,7 @@ class TestClients:
         loop._arrivals.extend([waiting.connection, breaking.connection, silent.connection])
         with monkeypatch.context() as patched:
             patched.setattr(server, "hand_over", lambda connection: 1 / 0)
-            loop._is_running = True
+            loop.is_running = True
             with pytest.raises(ZeroDivisionError):
                 loop._run()
             assert server.steps == ["begin 1"]
